@@ -35,6 +35,13 @@ class Settings(TypedDict, total=False):
     default_spending_limit: Decimal | None
     approval_above: int | None
     approval_hours: int
+    retry: dict[str, Any] | None
+    calling_hours: dict[str, Any] | None
+    duplicates: str
+    frequency_cap: dict[str, Any] | None
+    waves: dict[str, Any] | None
+    opt_out_words: dict[str, Any] | None
+    opt_out_key: bool
     announce_recording: bool
     keep_messages_days: int | None
     keep_recordings_days: int | None
@@ -43,7 +50,7 @@ class Settings(TypedDict, total=False):
 
 SETTINGS = tuple(Settings.__annotations__)
 
-Check = Callable[[Account, str], str]
+Check = Callable[[Account, Any], Any]
 _checks: dict[str, Check] = {}
 
 
@@ -56,7 +63,8 @@ class PeopleOnly(NotAllowed):
 def register_check(name: str, check: Check) -> None:
     """Register a check of a setting whose values only another app knows, such as voices.
 
-    `check` receives the account and the value, unless that is "". It returns the value to store, or raises InvalidInput.
+    `check` receives the account and the value, unless that is "" or None. It returns the value to store, or raises
+    InvalidInput.
     """
     _checks[name] = check
 
@@ -114,7 +122,7 @@ def _checked(account: Account, changes: Settings) -> dict[str, Any]:
     if checked.get("time_zone"):
         checked["time_zone"] = _zone_called(checked["time_zone"])
     for name in _checks.keys() & checked.keys():
-        if checked[name]:
+        if checked[name] not in ("", None):
             try:
                 checked[name] = _checks[name](account, checked[name])
             except InvalidInput as error:

@@ -19,6 +19,7 @@ OBJECT_KINDS = (
     "key",
     "member",
     "number",
+    "opt_out",
     "person",
     "recipient",
     "run",
@@ -36,6 +37,10 @@ _SETTINGS = {
     "default_caller": "the caller number of new campaigns",
     "default_services": "the services of new campaigns",
     "default_spending_limit": "the credit limit of new campaigns",
+    "retry": "the retries",
+    "calling_hours": "the calling hours",
+    "opt_out_words": "the words with which recipients opt out",
+    "opt_out_key": "the offer to opt out by a key",
     "announce_recording": "the announcement that answers are recorded",
     "keep_messages_days": "the days for which calls and SMS are kept",
     "keep_recordings_days": "the days for which recorded answers are kept",
@@ -175,6 +180,8 @@ def _exported(entry: AuditEntry, details: Details) -> str:
             return f"exported the contacts of {_campaign(entry)}"
         case "statement":
             return f"exported the statement of credits from {details.get('first')} to {details.get('last')}"
+        case "opt-outs":
+            return "exported the opt-out list"
     return "exported the audit log"
 
 
@@ -214,6 +221,26 @@ def _sign_in_failed(entry: AuditEntry, details: Details) -> str:
     return f"failed to sign in as {entry.object_name}"
 
 
+def _opted_out(entry: AuditEntry, details: Details) -> str:
+    numbers = entry.object_name or _many(details.get("numbers"), "number")
+    return f"added {numbers} to the opt-out list"
+
+
+def _seed_numbers(entry: AuditEntry, details: Details) -> str:
+    return f"changed the seed numbers: {_many(details.get('after'), 'number')}"
+
+
+def _trunk_paused(entry: AuditEntry, details: Details) -> str:
+    reason = str(details.get("reason", "")).rstrip(".")
+    return f"paused the trunk “{entry.object_name}”" + (f", because: {reason}" if reason else "")
+
+
+def _trunk_pace(entry: AuditEntry, details: Details) -> str:
+    pace = details.get("pace")
+    to = "that of the carriers file" if pace == "default" else f"{pace} a second"
+    return f"set the pace of the trunk “{entry.object_name}” to {to}"
+
+
 PREDICATES: Mapping[str, Predicate] = {
     "signed_in": "signed in",
     "sign_in_failed": _sign_in_failed,
@@ -238,6 +265,7 @@ PREDICATES: Mapping[str, Predicate] = {
     "account_suspended": "suspended the account {name}",
     "account_restored": "ended the suspension of the account {name}",
     "settings_changed": _settings,
+    "seed_numbers_changed": _seed_numbers,
     "member_added": _member("added {name} as a member: {permissions}"),
     "member_changed": _member("changed the permissions of {name} to: {permissions}"),
     "member_removed": _member("removed the member {name}"),
@@ -254,6 +282,9 @@ PREDICATES: Mapping[str, Predicate] = {
     "sender_approved": _sender("approved the sender {name} for SMS to {operator}"),
     "sender_refused": _sender("refused the sender {name} for SMS to {operator}"),
     "sender_removed": _sender("removed the sender {name} for SMS to {operator}"),
+    "trunk_paused": _trunk_paused,
+    "trunk_resumed": "resumed the trunk {name}",
+    "trunk_pace_set": _trunk_pace,
     "campaign_created": "created the campaign {name}",
     "campaign_changed": _changed,
     "campaign_deleted": "deleted the campaign {name}",
@@ -267,6 +298,7 @@ PREDICATES: Mapping[str, Predicate] = {
     "run_begun": _begun,
     "run_paused": _paused,
     "run_resumed": "resumed the campaign {name}",
+    "wave_begun": "let the next wave of the campaign {name} begin",
     "run_stopped": "stopped the campaign {name}",
     "run_withdrawn": "withdrew the run of the campaign {name} that had not started",
     "run_approved": "approved the run of the campaign {name}",
@@ -277,5 +309,7 @@ PREDICATES: Mapping[str, Predicate] = {
     "support_ended": "stopped looking at the account",
     "person_exported": "asked for an export of a person's data",
     "person_erased": "asked to erase a person's data",
+    "opt_outs_added": _opted_out,
+    "opt_out_removed": lambda entry, details: f"removed {entry.object_name} from the opt-out list",
 }
 ACTIONS = tuple(PREDICATES)

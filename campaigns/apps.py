@@ -6,17 +6,22 @@ class CampaignsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from accounts.account_settings import register_check
         from accounts.people import registry
-        from campaigns.runs.failover import send_sms_after_missed_calls
-        from campaigns.runs.recipient_statuses import update_recipients
+        from campaigns.runs.outcomes import conclude
+        from campaigns.runs.rules import read_calling_hours, read_frequency_cap, read_retry, read_waves
         from campaigns.runs.setting_aside import set_aside_for_numbers
         from campaigns.surveys.responses import store_responses
         from telephony.engine.signals import answers_given, deliveries_changed
         from telephony.inventory.signals import numbers_retired
+        from telephony.seeds.numbers import release_ended_holds
 
-        deliveries_changed.connect(update_recipients, dispatch_uid="campaigns.update_recipients")
-        # Signals reach their receivers in this order: the call of a recipient is recorded before its SMS is queued.
-        deliveries_changed.connect(send_sms_after_missed_calls, dispatch_uid="campaigns.failover")
+        register_check("retry", lambda account, sent: read_retry(sent))
+        register_check("calling_hours", lambda account, sent: read_calling_hours(sent))
+        register_check("frequency_cap", lambda account, sent: read_frequency_cap(sent))
+        register_check("waves", lambda account, sent: read_waves(sent))
+        deliveries_changed.connect(conclude, dispatch_uid="campaigns.conclude")
         numbers_retired.connect(set_aside_for_numbers, dispatch_uid="campaigns.retired_numbers")
         answers_given.connect(store_responses, dispatch_uid="campaigns.store_responses")
+        deliveries_changed.connect(release_ended_holds, dispatch_uid="campaigns.seeds")
         registry.register("campaigns.people.holder")

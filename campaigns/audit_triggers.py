@@ -7,13 +7,10 @@ columns.
 
 FIELDS = (
     "name", "service", "description", "message", "sms_message", "voice", "speed", "audio_id", "source",
-    "failover_statuses", "spending_limit", "caller_ids", "schedule_at", "draft",
+    "failover_statuses", "spending_limit", "caller_ids", "schedule_at", "draft", "rules",
 )  # fmt: skip
-_CHANGED = ",\n".join(
-    f"        CASE WHEN NEW.{field} IS DISTINCT FROM OLD.{field} THEN '{field.removesuffix('_id')}' END"
-    for field in FIELDS
-)
-_NEW, _OLD = (", ".join(f"{row}.{field}" for field in FIELDS) for row in ("NEW", "OLD"))
+# Those that the migration 0023 watched.
+FIRST_FIELDS = FIELDS[:14]
 
 
 def _watch_runs(reason: str) -> str:
@@ -55,8 +52,15 @@ END $$;
 """
 
 
-WATCH = f"""
-CREATE FUNCTION campaigns_campaign_audit() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+def watch_campaigns(fields: tuple[str, ...]) -> str:
+    """Return the SQL that logs changes of these fields of campaigns."""
+    changed = ",\n".join(
+        f"        CASE WHEN NEW.{field} IS DISTINCT FROM OLD.{field} THEN '{field.removesuffix('_id')}' END"
+        for field in fields
+    )
+    new, old = (", ".join(f"{row}.{field}" for field in fields) for row in ("NEW", "OLD"))
+    return f"""
+CREATE OR REPLACE FUNCTION campaigns_campaign_audit() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
     more jsonb := '{{}}';
     what text := 'campaign_changed';
@@ -68,17 +72,26 @@ BEGIN
     ELSE
         -- Only the names of the fields, because the log contains no message texts.
         more := jsonb_build_object('fields', to_jsonb(array_remove(ARRAY[
-{_CHANGED}], NULL)));
+{changed}], NULL)));
     END IF;
     PERFORM accounts_audit(NEW.owner_id, what, 'campaign', NEW.id, NEW.name, NEW.id, more);
     RETURN NULL;
 END $$;
-CREATE TRIGGER audit_insert AFTER INSERT ON campaigns_campaign
-   FOR EACH ROW EXECUTE FUNCTION campaigns_campaign_audit();
-CREATE TRIGGER audit_update AFTER UPDATE OF {", ".join(FIELDS)}, deleted_at ON campaigns_campaign FOR EACH ROW
-  WHEN (({_NEW}) IS DISTINCT FROM ({_OLD})
+CREATE OR REPLACE TRIGGER audit_update AFTER UPDATE OF {", ".join(fields)}, deleted_at ON campaigns_campaign FOR EACH ROW
+  WHEN (({new}) IS DISTINCT FROM ({old})
         OR (OLD.deleted_at IS NULL AND NEW.deleted_at IS NOT NULL))
   EXECUTE FUNCTION campaigns_campaign_audit();
+"""
+
+
+WATCH_FIRST_FIELDS = watch_campaigns(FIRST_FIELDS)
+WATCH_FIELDS = watch_campaigns(FIELDS)
+
+WATCH = (
+    WATCH_FIRST_FIELDS
+    + """
+CREATE TRIGGER audit_insert AFTER INSERT ON campaigns_campaign
+   FOR EACH ROW EXECUTE FUNCTION campaigns_campaign_audit();
 
 -- A background import changes the count in each of its chunks. It is logged once, when it ends.
 CREATE FUNCTION campaigns_recipients_audit() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
@@ -102,7 +115,7 @@ BEGIN
         CASE WHEN TG_OP = 'INSERT' THEN 'sheet_uploaded'
              WHEN NEW.status = 'done' THEN 'recipients_imported' ELSE 'import_failed' END,
         'sheet', NEW.id, name, id, CASE WHEN TG_OP = 'UPDATE' AND NEW.status = 'done'
-            THEN jsonb_build_object('recipients', NEW.imported, 'total', number_count) ELSE '{{}}' END)
+            THEN jsonb_build_object('recipients', NEW.imported, 'total', number_count) ELSE '{}' END)
        FROM campaigns_campaign WHERE id = NEW.campaign_id;
     RETURN NULL;
 END $$;
@@ -111,12 +124,15 @@ CREATE TRIGGER audit_insert AFTER INSERT ON campaigns_sheetimport
 CREATE TRIGGER audit_update AFTER UPDATE OF status ON campaigns_sheetimport FOR EACH ROW
   WHEN (OLD.status = 'importing' AND NEW.status <> 'importing') EXECUTE FUNCTION campaigns_sheetimport_audit();
 
-{_watch_runs("NEW.pause_reason")}
+"""
+    + _watch_runs("NEW.pause_reason")
+    + """
 CREATE TRIGGER audit_insert AFTER INSERT ON campaigns_run
    FOR EACH ROW EXECUTE FUNCTION campaigns_run_audit();
 CREATE TRIGGER audit_update AFTER UPDATE OF status ON campaigns_run FOR EACH ROW
   WHEN (OLD.status IS DISTINCT FROM NEW.status) EXECUTE FUNCTION campaigns_run_audit();
 """
+)
 
 UNWATCH = """
 DROP TRIGGER audit_update ON campaigns_run;

@@ -19,6 +19,7 @@ from campaigns.models import Campaign, Service, Source
 from campaigns.recipients import imports
 from campaigns.runs import run_statuses
 from campaigns.runs.reschedule import reschedule
+from campaigns.runs.rules import RULES, read_rules
 from iris.errors import InvalidInput
 from telephony import speech
 from telephony.models import Audio, DeliveryStatus, PhoneNumber
@@ -38,6 +39,11 @@ class CampaignFields(TypedDict, total=False):
     caller_ids: list[int]
     schedule_at: datetime | None
     draft: bool
+    retry: dict[str, Any] | None
+    calling_hours: dict[str, Any] | None
+    duplicates: str | None
+    frequency_cap: dict[str, Any] | None
+    waves: dict[str, Any] | None
 
 
 class Created(NamedTuple):
@@ -67,18 +73,24 @@ def create_campaign(
     """
     _add_defaults(fields, account=account)
     _check(fields, account=account)
+    rules = _pop_rules(fields, service=service)
     errors: list[dict[str, Any]] = []
     # A sheet is read before the transaction begins.
     reading = nullcontext() if sheet is None else imports.read_sheet(sheet, number_column=number_column)
     with reading as read, transaction.atomic():
         campaign = Campaign.objects.create(
-            owner=account, name=name, service=service, description=description, **fields
+            owner=account, name=name, service=service, description=description, rules=rules, **fields
         )
         if read is not None:
             errors = imports.add_sheet(campaign, read)
         elif numbers is not None:
             errors = imports.add_numbers(campaign, numbers)
     return Created(campaign, errors, "" if read is None else read.number_heading)
+
+
+def _pop_rules(fields: CampaignFields, *, service: Service) -> dict[str, Any]:
+    """Take the rules of reaching people out of the fields, and return them as they are stored. Raises InvalidInput."""
+    return read_rules({name: fields.pop(name) for name in RULES if name in fields}, service=service)  # type: ignore[misc]
 
 
 def _add_defaults(fields: CampaignFields, *, account: Account) -> None:
@@ -114,7 +126,9 @@ def update_campaign(
             campaign.name = name
         if description is not None:
             campaign.description = description
-        changed = {field: value for field, value in fields.items() if getattr(campaign, field) != value}
+        rules = campaign.rules | _pop_rules(fields, service=Service(campaign.service))
+        asked: dict[str, Any] = {**fields, "rules": rules}
+        changed = {field: value for field, value in asked.items() if getattr(campaign, field) != value}
         for field, value in changed.items():
             setattr(campaign, field, value)
         campaign.save(update_fields=["name", "service", "description", "updated_at", *changed])

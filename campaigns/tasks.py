@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from celery import Task, shared_task
 
-from campaigns.models import Run, RunStatus
 from campaigns.recipients import background_imports, measuring
 from campaigns.report_files import files
 from campaigns.reports import statements
-from campaigns.runs import approval, hopper, prerender, restore, run_statuses
+from campaigns.runs import approval, hopper, prerender, restore, run_statuses, waves
 from iris.locks import locked
 from telephony.engine import stalls, time_slices
 from telephony.engine.nudge import EXPIRES, sent_at
@@ -34,11 +33,11 @@ def _tick() -> None:
         run_statuses.start_due()
     run_statuses.reconcile_all()
     run_statuses.finish_all()
-    unfilled = Run.objects.filter(
-        status__in=[RunStatus.RUNNING, RunStatus.STOPPING], filled_at__isnull=True
-    ).exists()
-    stalls.note_waiting(stalls.FILL, waits=unfilled)
-    if unfilled:
+    hopper.move_after_hours()
+    waves.judge_all()
+    to_fill = hopper.unfilled().exists()
+    stalls.note_waiting(stalls.FILL, waits=to_fill)
+    if to_fill:
         fill.delay()
     importing = _import_is_due()
     to_measure = not importing and measuring.due().exists()

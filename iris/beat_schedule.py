@@ -32,6 +32,11 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": timedelta(minutes=30),
         "options": {"expires": 1800},
     },
+    "outcomes": {
+        "task": "telephony.tasks.count_outcomes",
+        "schedule": timedelta(seconds=30),
+        "options": {"expires": 30},
+    },
     "reports": {
         "task": "campaigns.tasks.look_for_reports",
         "schedule": timedelta(seconds=2),

@@ -12,8 +12,6 @@ from zoneinfo import ZoneInfo
 import django_stubs_ext
 import phonenumbers
 from django.core.exceptions import ImproperlyConfigured
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from iris.beat_schedule import BEAT_SCHEDULE
 from iris.environment import (
@@ -184,6 +182,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "iris.middleware.name_request",
     "iris.middleware.add_headers",  # outermost, so that error responses of other middleware get the headers too
     "iris.middleware.AnswerOutages",
     "django.middleware.security.SecurityMiddleware",
@@ -333,9 +332,12 @@ if IRIS_BROKER_URL is None:
         }
     }
 else:
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
     CACHES = {
         "default": {
-            "BACKEND": "iris.broker_backoff.BackoffCache",
+            "BACKEND": "iris.redis_cache.BackoffCache",
             "LOCATION": IRIS_BROKER_URL,
             "KEY_PREFIX": "iris",
             "OPTIONS": {
@@ -650,6 +652,12 @@ IRIS_HOPPER_SIZE = env_int(
     "Deliveries that each running campaign keeps queued ahead of its trunk.",
     minimum=1,
 )
+IRIS_SEEDS_ABOVE = env_int(
+    "IRIS_SEEDS_ABOVE",
+    1000,
+    "SMS campaigns with more recipients than this also go to the account's seed numbers.",
+    minimum=0,
+)
 
 # Voices -----------------------------------------------------------------------------------------------------
 
@@ -782,6 +790,20 @@ if IRIS_S3_BUCKET:
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
     }
 
+# Metrics ----------------------------------------------------------------------------------------------------
+
+IRIS_METRICS_TOKEN = (
+    env_secret(
+        "IRIS_METRICS_TOKEN",
+        "Token with which other machines may read `/metrics`, at least 16 characters: `Authorization: Bearer …`. "
+        "Without it only this machine may, and not through a proxy.",
+        shown="none",
+    )
+    or ""
+)
+if IRIS_METRICS_TOKEN and len(IRIS_METRICS_TOKEN) < 16:
+    raise ImproperlyConfigured("IRIS_METRICS_TOKEN must have at least 16 characters.")
+
 # Logging: to stderr, where Docker and systemd expect it -----------------------------------------------------
 
 IRIS_LOG_LEVEL = env_str("IRIS_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR.").upper()
@@ -789,12 +811,19 @@ if IRIS_LOG_LEVEL not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
     raise ImproperlyConfigured(
         f"IRIS_LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR; it is {IRIS_LOG_LEVEL!r}."
     )
+IRIS_LOG_FORMAT = env_str(
+    "IRIS_LOG_FORMAT",
+    "line",
+    "`line` for people, or `json`: one object a line, for programs that collect logs.",
+).lower()
+if IRIS_LOG_FORMAT not in {"line", "json"}:
+    raise ImproperlyConfigured(f"IRIS_LOG_FORMAT must be line or json; it is {IRIS_LOG_FORMAT!r}.")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {"without_traceback": {"()": "iris.logs.WithoutTraceback"}},
-    "formatters": {"line": {"()": "iris.logs.LineFormatter"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {"line": {"()": "iris.logs.LineFormatter"}, "json": {"()": "iris.logs.JsonFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": IRIS_LOG_FORMAT}},
     "root": {"handlers": ["stderr"], "level": IRIS_LOG_LEVEL},
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},

@@ -12,10 +12,10 @@ from phonenumbers import PhoneNumberType
 
 from accounts import counters
 from accounts.models import Account
-from accounts.people.pseudonyms import spellings_of
 from iris.errors import Conflict, InvalidInput, Throttled
-from telephony.models import OptOut
+from telephony.models import BlockedNumber, Channel
 from telephony.numbering import ParsedNumber
+from telephony.optouts.lists import is_opted_out
 
 EVERY_COUNTRY = "*"
 # Types of numbers on which nobody needs a password, but with which fraudsters earn money for each call or SMS.
@@ -51,9 +51,21 @@ def refuse_foreign(number: ParsedNumber) -> None:
         )
 
 
-def refuse_opted_out(*, account: Account, to: str) -> None:
-    """Raise OptedOut if the recipient has opted out of messages from this account."""
-    if OptOut.objects.filter(owner=account, number__in=spellings_of(to, owner_id=account.pk)).exists():
+class Blocked(Conflict):
+    """The operator has blocked the number for OTPs, too."""
+
+    default_code = "number_blocked"
+
+
+def refuse_blocked(*, to: str) -> None:
+    """Raise Blocked if the operator of this server allows no OTP to the number."""
+    if BlockedNumber.objects.filter(number=to, also_otps=True).exists():
+        raise Blocked("The operator of this server has blocked this number. Ask the operator why.")
+
+
+def refuse_opted_out(*, account: Account, to: str, channel: Channel) -> None:
+    """Raise OptedOut if the recipient has opted out of such messages from this account."""
+    if is_opted_out(owner_id=account.pk, number=to, channel=channel):
         raise OptedOut(
             "The recipient has opted out. Only a password may still be sent: put {otp} into the message in its place.",
         )

@@ -48,16 +48,17 @@ def send_otp(
 
     The password replaces every `{otp}` in the message, in any case. A message without `{otp}` is sent unchanged, but not to
     recipients who have opted out. The maximum cost is held; when the delivery ends, the unused credits are released. Raises
-    InvalidInput (number, code, length, voice, no price, or another word in braces), OptedOut, TooManyToNumber, NoSender,
-    InsufficientCredits and Unavailable (held after a restore).
+    InvalidInput (number, code, length, voice, no price, or another word in braces), OptedOut, Blocked, TooManyToNumber,
+    NoSender, InsufficientCredits and Unavailable (held after a restore).
     """
     parsed = reachable(number)
     restore_hold.refuse_held()
     with legacy_first(message):
         message = read_placeholders(message)
         _check_words(message)
+    limits.refuse_blocked(to=parsed.to)
     if not _PLACEHOLDER.search(message):
-        limits.refuse_opted_out(account=account, to=parsed.to)
+        limits.refuse_opted_out(account=account, to=parsed.to, channel=channel)
     origin = Origin.GENERATED if code is None else Origin.OWNER
     if code is None:
         code = _generated(length)

@@ -13,6 +13,7 @@ class TelephonyConfig(AppConfig):
         from accounts.signals import twin_opened
         from telephony import phone_numbers
         from telephony.engine import restore_hold
+        from telephony.optouts.keywords import read_own_keywords
         from telephony.speech import voices
 
         voice = self.get_model("Voice")
@@ -21,6 +22,7 @@ class TelephonyConfig(AppConfig):
         twin_opened.connect(phone_numbers.invent_numbers, dispatch_uid="telephony.invent_numbers")
         registry.register("telephony.people.holder")
         register_check("default_voice", lambda account, name: voices.resolve(name))
+        register_check("opt_out_words", lambda account, words: read_own_keywords(words))
         register_check("default_caller", phone_numbers.owned_number)
         post_save.connect(voices.clear_cache, sender=voice, dispatch_uid="telephony.voice_saved")
         post_delete.connect(voices.clear_cache, sender=voice, dispatch_uid="telephony.voice_deleted")

@@ -15,8 +15,9 @@ from accounts.models import Account
 from iris.storable import storable
 from telephony import optouts
 from telephony.carriers.base import InboundSms
-from telephony.models import Delivery, InboundMessage, OptOut, PhoneNumber, Purpose, Trunk
+from telephony.models import Delivery, InboundMessage, OptOut, OptOutWay, PhoneNumber, Purpose, Trunk
 from telephony.numbering import to_e164
+from telephony.optouts.keywords import NO_KEYWORDS, OwnKeywords
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ def receive(alias: str, messages: Sequence[InboundSms]) -> None:
     trunk, _ = Trunk.objects.get_or_create(alias=alias)
     messages = _without_repeats(trunk, [_without_unstorable(message) for message in messages])
     owners = _find_owners(trunk, messages)
-    InboundMessage.objects.bulk_create(
+    stored = InboundMessage.objects.bulk_create(
         InboundMessage(
             trunk=trunk,
             owner_id=owner,
@@ -70,23 +71,47 @@ def receive(alias: str, messages: Sequence[InboundSms]) -> None:
         )
         for message, owner in zip(messages, owners, strict=True)
     )
-    keywords: dict[tuple[int, str], tuple[optouts.Keyword, str]] = {}
-    for message, owner in zip(messages, owners, strict=True):
-        keyword = optouts.keyword_in(message.text)
+    _apply_keywords(alias, stored)
+
+
+def _apply_keywords(alias: str, messages: Sequence[InboundMessage]) -> None:
+    """Opt the senders of STOP out, and those of START in again. The last keyword of a sender counts."""
+    own = _own_keywords({message.owner_id for message in messages if message.owner_id is not None})
+    last: dict[tuple[int, str], tuple[optouts.Keyword, InboundMessage]] = {}
+    for message in messages:
+        keyword = optouts.keyword_in(message.text, own.get(message.owner_id or 0, NO_KEYWORDS))
         if keyword is None:
             continue
-        if owner is None:
+        if message.owner_id is None:
             log.warning(
                 "…%s sent STOP or START to trunk %s, but no account has sent them a message",
                 message.sender[-2:],
                 alias,
             )
             continue
-        keywords[owner, message.sender] = (keyword, message.text)
-    optouts.update_list(
-        {key: text for key, (keyword, text) in keywords.items() if keyword is optouts.Keyword.STOP},
-        removed=[key for key, (keyword, _) in keywords.items() if keyword is optouts.Keyword.START],
+        last[message.owner_id, message.sender] = keyword, message
+    optouts.add(
+        optouts.NewOptOut(
+            owner_id=owner,
+            number=number,
+            way=OptOutWay.KEYWORD,
+            source=message.text,
+            evidence={
+                "inbox": message.pk,
+                "to": message.to,
+                "received_at": message.received_at.isoformat(),
+            },
+        )
+        for (owner, number), (keyword, message) in last.items()
+        if keyword is optouts.Keyword.STOP
     )
+    optouts.remove(key for key, (keyword, _) in last.items() if keyword is optouts.Keyword.START)
+
+
+def _own_keywords(owner_ids: set[int]) -> dict[int, OwnKeywords]:
+    """Return the keywords that these accounts have added, by account."""
+    rows = Account.objects.filter(pk__in=owner_ids, opt_out_words__isnull=False)
+    return {pk: OwnKeywords.of(words) for pk, words in rows.values_list("pk", "opt_out_words")}
 
 
 def _find_owners(trunk: Trunk, messages: Sequence[InboundSms]) -> list[int | None]:

@@ -19,7 +19,8 @@ from accounts.services import create_account
 from campaigns import services
 from campaigns.models import Campaign, Recipient, Run, RunStatus, Service, Source
 from campaigns.recipients import editing
-from telephony.models import Audio, Channel, Delivery, DeliveryStatus, PhoneNumber, Purpose, Trunk
+from telephony import optouts
+from telephony.models import Audio, Channel, Delivery, DeliveryStatus, OptOutWay, PhoneNumber, Purpose, Trunk
 
 _people = count(1)
 
@@ -186,6 +187,11 @@ def make_run(
         "starts_at": timezone.now(),
     }
     return Run.objects.create(campaign=campaign, status=status, **{**defaults, **fields})
+
+
+def opt_out(owner_id: int, number: str, source: str = "STOP") -> None:
+    """Opt a number out of an account's calls and SMS, as an SMS with STOP does."""
+    optouts.add([optouts.NewOptOut(owner_id=owner_id, number=number, way=OptOutWay.KEYWORD, source=source)])
 
 
 def make_delivery_of(*, run: Run, recipient: Recipient, status: DeliveryStatus, **fields: Any) -> Delivery:

@@ -9,28 +9,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.core.management.color import Style
+from django.core.management.commands import flush
 from django.db import connection
+from django.db.models.signals import post_migrate
 
 # TRUNCATE a database with a larger table: it is quicker than DELETE, and leaves no dead rows that slow down later tests.
 LARGE_TABLE = 2**20  # bytes
-# `post_migrate`, which is sent after a flush, would create the same rows again.
+# Django's receivers of `post_migrate`, which is sent after a flush, would create the same rows again.
 KEPT = frozenset({"django_content_type", "auth_permission"})
+# The app whose receivers of `post_migrate` fill its emptied tables: voices, and the marks of the database.
+REFILLED = "telephony"
 
 
 def install() -> None:
-    """Replace the statements of `manage.py flush`, which Django's TransactionTestCase calls.
+    """Replace the statements and the signal of `manage.py flush`, which Django's TransactionTestCase calls.
 
     Only with the embedded server, where the tests are a superuser, which may switch off triggers.
     """
     if settings.IRIS_DATABASE_URL is not None:
         return
     truncate = connection.ops.sql_flush
+    emit = flush.emit_post_migrate_signal
+    keeps_rows = False
 
     def sql_flush(style: Style, tables: Sequence[str], **options: Any) -> list[str]:
+        nonlocal keeps_rows
         sizes = _sizes()
-        if options.get("reset_sequences") or any(sizes[table] > LARGE_TABLE for table in tables):
+        keeps_rows = not options.get("reset_sequences") and all(
+            sizes[table] <= LARGE_TABLE for table in tables
+        )
+        if not keeps_rows:
             return truncate(style, tables, **options)
         quoted = {table: connection.ops.quote_name(table) for table in tables}
         return [
@@ -40,7 +51,18 @@ def install() -> None:
             *(f"DELETE FROM {quoted[table]}" for table in tables if sizes[table] and table not in KEPT),
         ]
 
-    setattr(connection.ops, "sql_flush", sql_flush)  # noqa: B010  (mypy refuses the assignment to a method)
+    def emit_post_migrate_signal(verbosity: int, interactive: bool, db: str, **options: Any) -> None:
+        if not keeps_rows:
+            emit(verbosity, interactive, db, **options)
+            return
+        app = apps.get_app_config(REFILLED)
+        post_migrate.send(
+            sender=app, app_config=app, verbosity=verbosity, interactive=interactive, using=db, **options
+        )
+
+    # mypy refuses assignments to methods and functions.
+    setattr(connection.ops, "sql_flush", sql_flush)  # noqa: B010
+    setattr(flush, "emit_post_migrate_signal", emit_post_migrate_signal)  # noqa: B010
 
 
 def _sizes() -> dict[str, int]:

@@ -60,3 +60,33 @@ def test_worker_killed_at_a_commit_point_neither_repeats_nor_skips_a_recipient(
     sent = Counter(message["to"] for message in iris.inbox() if message["text"].endswith(f" {point}"))
     assert set(sent) == {f"+977{number}" for number in range(first, first + PEOPLE)}
     assert set(sent.values()) == {1}
+
+
+RETRIED = at_scale(12, 60)
+
+
+@pytest.mark.field
+@pytest.mark.parametrize("point", ["claimed", "submitted", "stored", "applying", "applied"])
+def test_worker_killed_at_a_commit_point_neither_skips_nor_adds_a_try(iris: LiveIris, point: str) -> None:
+    """Call numbers that are always busy three times each."""
+    first = 98_000_099_01 + (POINTS.index(point) + 1) * 10**7
+    numbers = [first + 10_000 * place for place in range(RETRIED)]
+    created = iris.demo.post(
+        "/api/system/campaigns/",
+        json={"name": point, "services": "PHONE", "individual_number": numbers},
+    )
+    campaign = created.json()["data"]["details"][0]["id"]
+    failpoint = iris.home / "failpoints" / point
+    failpoint.touch()
+    retry = {"tries": 3, "on": ["busy"], "delay_seconds": 1}
+    begun = iris.demo.post(
+        f"/api/system/campaigns/{campaign}/begin/", json={"message": "Again", "retry": retry}
+    )
+    assert begun.status_code == 200, begun.text
+    wait_for(lambda: not failpoint.exists(), seconds=30)
+    iris.wait_until(campaign, "Completed", seconds=60)
+
+    shown = Counter((number["status"], number["attempts"]) for number in iris.numbers(campaign))
+    assert shown == {("unanswered", 3): RETRIED}
+    called = {f"+977{number}" for number in numbers}
+    assert Counter(one["to"] for one in iris.inbox() if one["to"] in called) == dict.fromkeys(called, 3)

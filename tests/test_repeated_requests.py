@@ -125,6 +125,7 @@ REQUESTS: dict[str, Callable[[Account], Request]] = {
         lambda: {"preset": "author"},
     ),
     "/api/system/keys/": lambda owner: ({}, lambda: {"name": "website", "scopes": ["view"]}),
+    "/api/system/optouts/": lambda owner: ({}, lambda: {"number": "9841000011", "reason": "By letter"}),
     "/api/system/senders/": lambda owner: ({}, lambda: {"sender": "ACME", "operators": ["ntc"]}),
     "/api/system/settings/": lambda owner: ({}, lambda: {"approval_above": 100}),
     "/api/system/people/export/": lambda owner: ({}, lambda: {"number": 9841000001}),

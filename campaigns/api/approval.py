@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts.api.amounts import credits_json
 from accounts.audit import name_of
 from accounts.models import User
+from campaigns.api.rules import shown_rules
 from campaigns.api.words import RECIPIENT_STATUSES
 from campaigns.models import Campaign, NotStarted, Run, RunStatus
 from telephony.media import audio_url
@@ -102,6 +103,7 @@ def _content(run: Run, *, campaign: Campaign, request: HttpRequest) -> dict[str,
         "individual": None if run.individual is None else len(run.individual),
         "sms_after": [RECIPIENT_STATUSES[status] for status in run.failover_statuses],
         "credits": credits_json(run.hold.amount),
+        **shown_rules(run.rules),
     }
 
 

@@ -1,7 +1,7 @@
 """Campaigns, recipients, runs, sheet imports and surveys."""
 
-from campaigns.models.campaigns import Campaign, Run
-from campaigns.models.choices import LIVE, PENDING, NotStarted, RunStatus, Service, Source
+from campaigns.models.campaigns import WAITS, WAITS_FOR_GO_AHEAD, Campaign, Run
+from campaigns.models.choices import LIVE, PENDING, LeftOut, NotStarted, RunStatus, Service, Source
 from campaigns.models.imports import ImportStatus, SheetImport
 from campaigns.models.recipients import Recipient
 from campaigns.models.report_files import ReportFile, ReportFormat, ReportStatus
@@ -21,6 +21,7 @@ __all__ = [
     "Campaign",
     "ImportStatus",
     "LIVE",
+    "LeftOut",
     "NotStarted",
     "PENDING",
     "Recipient",
@@ -39,4 +40,6 @@ __all__ = [
     "SurveyStep",
     "SurveyTemplate",
     "TemplateStep",
+    "WAITS",
+    "WAITS_FOR_GO_AHEAD",
 ]

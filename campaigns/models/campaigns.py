@@ -15,25 +15,32 @@ from campaigns.models.choices import LIVE, NotStarted, RunStatus, Service, Sourc
 from campaigns.models.recipients import Recipient, RecipientQuerySet
 from telephony.models import Audio, DeliveryStatus, PriceList
 
+# A run that waits before its next wave: it has contacted all recipients of its wave, and has others left.
+WAITS = models.Q(status=RunStatus.RUNNING, wave_room=0, filled_at=None)
+# As WAITS, and the next wave begins only when a person lets it.
+WAITS_FOR_GO_AHEAD = WAITS & models.Q(waits_since__isnull=False)
+
 
 class CampaignQuerySet(models.QuerySet["Campaign"]):
     def owned_by(self, account: Account) -> Self:
         return self.filter(owner=account, deleted_at__isnull=True)
 
     def with_status(self) -> Self:
-        """Annotate `run_status`, `pause_reason` and `too_long`.
+        """Annotate `run_status`, `pause_reason`, `too_long` and `waits_for_go_ahead`.
 
         `run_status` is the status of the latest run, ignoring trials and withdrawn runs, or None if no run remains.
         `pause_reason` says why iris paused the run; it is "" or None if iris did not. `too_long` is
-        `Run.too_long` of the latest run.
+        `Run.too_long` of the latest run. `waits_for_go_ahead`: it waits until a person lets its next wave begin.
         """
         runs = Run.objects.filter(campaign=models.OuterRef("pk"), trial=False)
         latest = runs.exclude(status=RunStatus.WITHDRAWN).order_by("-id")
         paused = Run.objects.filter(campaign=models.OuterRef("pk"), status=RunStatus.PAUSED)
+        waiting = Run.objects.filter(WAITS_FOR_GO_AHEAD, campaign=models.OuterRef("pk"))
         return self.annotate(
             run_status=models.Subquery(latest.values("status")[:1]),
             too_long=models.Subquery(latest.values("too_long")[:1]),
             pause_reason=models.Subquery(paused.values("pause_reason")[:1]),
+            waits_for_go_ahead=models.Exists(waiting),
         )
 
     def with_approval(self) -> Self:
@@ -86,6 +93,11 @@ class Campaign(models.Model):
         db_default=False,
         help_text="Whether all recipients are; a worker measures those that the release before has added.",
     )
+    duplicates_marked_to = models.BigIntegerField(
+        default=0,
+        db_default=0,
+        help_text="The marks of duplicates are right for the recipients up to this id (`campaigns.duplicates`).",
+    )
     number_count = models.IntegerField(default=0)
     failover_statuses = ArrayField(
         models.SmallIntegerField(choices=DeliveryStatus),
@@ -105,6 +117,12 @@ class Campaign(models.Model):
         default=list,
         blank=True,
         help_text="Ids of the phone numbers to call from. They belong to the owner.",
+    )
+    rules = models.JSONField(
+        default=dict,
+        db_default=models.Value({}, models.JSONField()),
+        blank=True,
+        help_text="Rules of reaching people that differ from those of the account (`campaigns.runs.rules`). Null: none.",
     )
     schedule_at = models.DateTimeField(
         null=True, blank=True, help_text="When the campaign begins after a request to run it."
@@ -222,9 +240,50 @@ class Run(models.Model):
         help_text="Calls that were not made, because their speech was longer than that.",
     )
     caller = models.CharField(max_length=32, blank=True)
+    offers_opt_out = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Each call ends with the hint that a key opts the recipient out.",
+    )
     announces_recording = models.BooleanField(
         default=False, db_default=False, help_text="Its calls begin with the announcement that answers are recorded."
     )  # fmt: skip
+    rules = models.JSONField(
+        default=dict,
+        db_default=models.Value({}, models.JSONField()),
+        blank=True,
+        help_text="The rules of reaching people that hold for it (`campaigns.runs.rules`).",
+    )
+    opens_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Until this time it queues nothing for further recipients, because of its calling hours.",
+    )
+    after_delivery = models.BigIntegerField(
+        default=0,
+        db_default=0,
+        help_text="All deliveries of this run have higher ids. 0 if the previous release has begun it.",
+    )
+    duplicate_count = models.IntegerField(
+        default=0,
+        db_default=0,
+        help_text="Recipients that were left out, because their numbers are repeated.",
+    )
+    over_cap_count = models.IntegerField(
+        default=0, db_default=0, help_text="Recipients that were left out by the frequency cap."
+    )
+    wave = models.SmallIntegerField(default=1, db_default=1, help_text="The number of the present wave.")
+    wave_room = models.IntegerField(
+        null=True,
+        blank=True,
+        help_text="How many recipients it may still contact before it waits (`campaigns.runs.waves`). Empty: all.",
+    )
+    wave_after = models.BigIntegerField(
+        default=0, db_default=0, help_text="The recipients of the present wave have higher ids than this."
+    )
+    waits_since = models.DateTimeField(
+        null=True, blank=True, help_text="Since when it has waited until a person lets its next wave begin."
+    )
     pause_reason = models.CharField(
         max_length=300,
         blank=True,

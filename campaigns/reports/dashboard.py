@@ -155,7 +155,7 @@ class _Figures:
             .order_by()
             .values_list("day", "channel", "status", "quarter")
             .annotate(
-                n=Count("pk"),
+                ended=Count("pk", filter=Q(retried=False)),
                 sent=Count("pk", filter=Q(submitted_at__isnull=False)),
                 answered=Count("pk", filter=Q(playback__isnull=False)),
                 spent=Sum("credits"),
@@ -163,12 +163,12 @@ class _Figures:
                 talked=Sum("seconds", default=0.0),
             )
         )
-        for day, word, status, end, n, sent, answered, spent, heard, talked in groups:
+        for day, word, status, end, ended, sent, answered, spent, heard, talked in groups:
             channel = Channel(word)
             self.sent[channel] += sent
             self.spent[day, channel] = self.spent.get((day, channel), Decimal(0)) + spent
             if channel is Channel.CALL:
-                self.outcomes[DeliveryStatus(status)] += n
+                self.outcomes[DeliveryStatus(status)] += ended  # a try that another one follows is no outcome
                 self.seconds += talked
                 self.answered += answered
                 self.heard += heard
@@ -180,6 +180,7 @@ _TOP = """
       FROM campaigns_campaign c
       JOIN campaigns_run r ON r.campaign_id = c.id AND NOT r.trial AND (r.finished_at IS NULL OR r.finished_at >= %s)
       JOIN telephony_delivery d ON d.batch = r.id AND d.purpose = %s AND d.created_at >= %s
+                               AND NOT d.retried
      WHERE c.owner_id = %s AND c.deleted_at IS NULL
      GROUP BY c.id
      ORDER BY (count(*) FILTER (WHERE d.status = %s))::float / count(*) DESC, count(*) DESC, c.id DESC

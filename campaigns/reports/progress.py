@@ -49,6 +49,20 @@ def percent_done(statuses: dict[int, str | None]) -> dict[int, int]:
     return done
 
 
+def share_done(run: Run) -> float:
+    """Return the progress of a run from 0 to 1, estimated as in `percent_done`. Takes at most two queries."""
+    if run.filled_at is None and not run.individual:
+        run.first = (  # type: ignore[attr-defined]
+            Recipient.objects.filter(campaign=run.campaign_id)
+            .order_by("pk")
+            .values_list("pk", flat=True)
+            .first()
+        )
+    unfinished = Delivery.objects.filter(purpose=Purpose.CAMPAIGN, batch=run.pk, status__lt=FINAL)
+    items: int = unfinished.aggregate(n=Count("item", distinct=True))["n"]
+    return min(max(_taken(run) - items / max(run.recipient_count, 1), 0.0), 1.0)
+
+
 def _taken(run: Run) -> float:
     if run.filled_at is not None:
         return 1.0

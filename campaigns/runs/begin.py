@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Unpack
 
 from django.conf import settings
 from django.core.files import File
@@ -16,14 +17,18 @@ from accounts import credits
 from accounts.models import CreditHold
 from campaigns.guards import refuse_while_importing
 from campaigns.models import PENDING, Campaign, Recipient, Run, RunStatus, Service, Source
-from campaigns.runs import approval, run_statuses, survey_calls
+from campaigns.runs import approval, run_statuses, survey_calls, waves
 from campaigns.runs.cost import cost_limits
+from campaigns.runs.intake import contacts_among
+from campaigns.runs.message_choice import choose_source, choose_texts
 from campaigns.runs.quote import Quote
+from campaigns.runs.rules import ContactRules, SentRules, chosen_rules, read_rules
 from campaigns.runs.sender_check import refuse_without_sender
 from campaigns.runs.stop import withdraw
 from iris.errors import Conflict, InvalidInput, NotFound
 from telephony import speech
 from telephony.caller_id import choose_caller
+from telephony.engine.contacts import last_delivery
 from telephony.engine.nudge import nudge
 from telephony.engine.routing import check_route
 from telephony.models import Audio, Channel, DeliveryStatus, PhoneNumber
@@ -46,6 +51,7 @@ def begin(
     trial: bool = False,
     replaces_pending: bool = False,
     changed: Run | None = None,
+    **rules: Unpack[SentRules],
 ) -> Run:
     """Begin a campaign now or at `starts_at`, and return its run.
 
@@ -55,13 +61,14 @@ def begin(
     `replaces_pending`, the new run replaces one that has not started. If the campaign was changed, the caller passes the
     replaced run as `changed`. The new run then keeps its authors, and needs approval if the replaced run needed it.
 
+    `rules` are stored with the campaign, too (`rules`). A trial has none: it calls somebody who waits for it.
+
     If the account demands approval of runs of this size, the run waits for approval (`approval`). The person who acts
     becomes an author of the run.
 
     Everything happens in one transaction. `run.hold.amount` is the hold, by the prices that the run freezes. Raises
     InvalidInput, Conflict if a run is live or the campaign's number was withdrawn, NoSender, InsufficientCredits, and
-    Unavailable if no carrier serves the calls or SMS.
-    Nothing has changed after an error.
+    Unavailable if no carrier serves the calls or SMS. Nothing has changed after an error.
     """
     if starts_at is not None and starts_at < timezone.now() - timedelta(minutes=1):
         raise InvalidInput(
@@ -75,6 +82,7 @@ def begin(
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
         if campaign.deleted_at is not None:
             raise NotFound("This campaign has been deleted.")
+        campaign.rules = campaign.rules | read_rules(rules, service=Service(campaign.service))
         _refuse_live_run(campaign, except_pending=replaces_pending)
         refuse_while_importing(campaign)
         # Read the account and its prices once, because the operator may change them while the speech for the quote is
@@ -85,8 +93,8 @@ def begin(
             voice or campaign.voice or account.default_voice or None, language=account.language
         )
         audio = uploaded or campaign.audio
-        text, sms_text = _choose_texts(campaign, message=message, sms_message=sms_message)
-        source = _choose_source(
+        text, sms_text = choose_texts(campaign, message=message, sms_message=sms_message)
+        source = choose_source(
             campaign,
             message=message,
             recording=recording,
@@ -107,10 +115,16 @@ def begin(
             is_joined=count > settings.IRIS_WHOLE_SENTENCES,
             last_recipient=last,
             announces_recording=announces,
+            offers_opt_out=account.opt_out_key,
         )
-        limits = cost_limits(quote, prices, recipients, count=count)
+        frozen = {} if trial else chosen_rules(campaign)
+        contact_rules = ContactRules(frozen)
+        contacts, contact_count = contacts_among(recipients, count, campaign=campaign, rules=contact_rules)
+        limits = cost_limits(
+            quote, prices, contacts, count=contact_count, paid_tries=contact_rules.paid_tries
+        )
         if quote.most_segments is not None:
-            refuse_without_sender(account, recipients)
+            refuse_without_sender(account, contacts)
         if replaces_pending:
             # This releases a hold and so locks the account. Therefore it comes after the slow speech synthesis in Quote.
             withdraw(campaign=campaign)
@@ -154,6 +168,10 @@ def begin(
             sms_limit=limits.sms,
             caller=_choose_caller(campaign),
             announces_recording=announces,
+            offers_opt_out=account.opt_out_key and quote.service.calls,
+            rules=frozen,
+            wave_room=waves.room_at_first(contact_rules),
+            after_delivery=last_delivery(),
             starts_at=starts_at or now,
             needs_approval=needs_approval,
             authors=approval.authors_of(changed),
@@ -191,62 +209,17 @@ def _store_on_campaign(
         campaign.schedule_at = at
     campaign.voice, campaign.audio, campaign.draft = voice, audio, False
     campaign.save(
-        update_fields=["message", "sms_message", "voice", "audio", "draft", "schedule_at", "updated_at"]
+        update_fields=[
+            "message",
+            "sms_message",
+            "voice",
+            "audio",
+            "draft",
+            "schedule_at",
+            "rules",
+            "updated_at",
+        ]
     )
-
-
-def _choose_texts(campaign: Campaign, *, message: str | None, sms_message: str | None) -> tuple[str, str]:
-    """Return the text of calls and the text of SMS: the new message if given, otherwise the stored ones."""
-    text = message if message is not None else campaign.message
-    if sms_message is None and message is None:
-        sms_message = campaign.sms_message
-    return text, sms_message or text
-
-
-def _choose_source(
-    campaign: Campaign,
-    *,
-    message: str | None,
-    recording: File[bytes] | None,
-    text: str,
-    audio: Audio | None,
-    source: Source | None,
-) -> Source:
-    """Decide between message and audio: the one that the request contains, otherwise the stored one.
-
-    `source` decides if both exist. Raises InvalidInput if the chosen one is missing.
-    """
-    service = Service(campaign.service)
-    if service is Service.SURVEY:
-        return Source.MESSAGE  # in a survey, each step has its own source
-    has_audio = audio is not None and service.calls
-    if source is None and message is None and recording is None:
-        source = _stored_source(campaign, has_text=bool(text), has_audio=has_audio)
-    if source is Source.AUDIO and not has_audio:
-        raise InvalidInput(
-            "The priority is audio, but there is none. Send it as aud_file, or use priority message."
-        )
-    if source is Source.MESSAGE and not text:
-        raise InvalidInput(
-            "The priority is message, but there is none. Send a message, or use priority audio."
-        )
-    if source is not None:
-        return source
-    if (message is None) != (recording is None):
-        return Source.MESSAGE if message is not None else Source.AUDIO
-    if text and has_audio:
-        raise InvalidInput(
-            'This campaign has a message and an audio. Set priority to "message" or "audio" to say which one to use.'
-        )
-    if not text and not has_audio:
-        raise InvalidInput("A campaign cannot begin without something to say: send a message or an aud_file.")
-    return Source.AUDIO if has_audio else Source.MESSAGE
-
-
-def _stored_source(campaign: Campaign, *, has_text: bool, has_audio: bool) -> Source | None:
-    """Return the campaign's stored choice, or None if it has none or the chosen one is missing."""
-    there = {Source.MESSAGE: has_text, Source.AUDIO: has_audio}
-    return Source(campaign.source) if campaign.source and there[Source(campaign.source)] else None
 
 
 def _refuse_live_run(campaign: Campaign, *, except_pending: bool = False) -> None:

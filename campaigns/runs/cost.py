@@ -30,8 +30,10 @@ class CostLimits(NamedTuple):
     run: Decimal
 
 
-def cost_limits(quote: Quote, prices: Prices, recipients: QuerySet[Recipient], *, count: int) -> CostLimits:
-    """Return the limits of a run for these recipients, `count` in number.
+def cost_limits(
+    quote: Quote, prices: Prices, recipients: QuerySet[Recipient], *, count: int, paid_tries: int = 1
+) -> CostLimits:
+    """Return the limits of a run for these recipients, `count` in number. Up to `paid_tries` calls to each cost credits.
 
     Executes no query if all destinations cost the same, otherwise one. Raises InvalidInput if destinations have no price.
     """
@@ -44,8 +46,10 @@ def cost_limits(quote: Quote, prices: Prices, recipients: QuerySet[Recipient], *
     return CostLimits(
         call=max((call for call, _ in each.values()), default=Decimal(0)),
         sms=max((sms for _, sms in each.values()), default=Decimal(0)),
-        recipient=max((call + sms for call, sms in each.values()), default=Decimal(0)),
-        run=sum((counts[place] * (call + sms) for place, (call, sms) in each.items()), Decimal(0)),
+        recipient=max((call * paid_tries + sms for call, sms in each.values()), default=Decimal(0)),
+        run=sum(
+            (counts[place] * (call * paid_tries + sms) for place, (call, sms) in each.items()), Decimal(0)
+        ),
     )
 
 

@@ -7,12 +7,16 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from campaigns.messages import MessageTemplate, parse_message
 from campaigns.models import Recipient, Run, Service, Source
+from campaigns.runs.opt_out_hint import with_hint
 from campaigns.runs.prices import Price, RunPrices
+from campaigns.runs.rules import rules_of
 from telephony import speech
 from telephony.call_scripts import Script
+from telephony.caller_id import choose_caller
 from telephony.engine.enqueue import DeliveryRequest
 from telephony.models import Audio, Channel, Purpose
 from telephony.segments import segments_of
@@ -26,6 +30,11 @@ class Addressee(NamedTuple):
     pk: int
     to: str
     tags: dict[str, Any]
+
+
+def caller_of(run: Run) -> str:
+    """Return the number from which a run calls now. Its own may have been released since it began."""
+    return choose_caller(owner_id=run.campaign.owner_id, wanted=run.caller) if run.caller else ""
 
 
 def addressees(recipients: QuerySet[Recipient]) -> list[Addressee]:
@@ -43,14 +52,19 @@ def call_requests(run: Run, recipients: Sequence[Addressee]) -> list[DeliveryReq
     prices = RunPrices(run)
     if run.source == Source.AUDIO:
         assert run.audio is not None
-        return [call_request(run, prices, recipient, "", run.audio) for recipient in recipients]
-    message = parse_message(run.message)
-    texts = [message.render(recipient.tags) for recipient in recipients]
+        texts = [""] * len(recipients)
+        recordings: Sequence[Audio | None] = [run.audio] * len(recipients)
+    else:
+        message = parse_message(run.message)
+        texts = [message.render(recipient.tags) for recipient in recipients]
+        recordings = spoken(run, message, recipients, texts)
+    calls: list[tuple[Audio | None, Script]] = [(audio, ()) for audio in recordings]
+    if run.offers_opt_out:
+        hint, calls = with_hint(run, recordings)
+        texts = [f"{text}\n{hint.text}".strip() for text in texts]
     return [
-        call_request(run, prices, recipient, text, audio)
-        for recipient, text, audio in zip(
-            recipients, texts, spoken(run, message, recipients, texts), strict=True
-        )
+        call_request(run, prices, recipient, text, audio, script=script)
+        for recipient, text, (audio, script) in zip(recipients, texts, calls, strict=True)
     ]
 
 
@@ -111,13 +125,17 @@ def delivery_request(
     price: Price,
     *,
     script: Script = (),
+    purpose: Purpose = Purpose.CAMPAIGN,
 ) -> DeliveryRequest:
-    """Return the delivery of a recipient."""
+    """Return the first try to reach a recipient, from now on or from the next calling hours on."""
+    rules = rules_of(run)
+    now = timezone.now()
+    window = rules.window(channel, now)
     return DeliveryRequest(
         owner_id=run.campaign.owner_id,
         channel=channel,
         to=recipient.to,
-        purpose=Purpose.CAMPAIGN,
+        purpose=purpose,
         batch=run.pk,
         item=recipient.pk,
         priority=PRIORITY,
@@ -130,4 +148,7 @@ def delivery_request(
         pulse_seconds=price.pulse_seconds,
         script=script,
         cause=price.cause,
+        not_before=window.opens if window.opens > now else None,
+        not_after=window.closes,
+        tries_reserved=rules.paid_tries - 1 if channel is Channel.CALL else 0,
     )

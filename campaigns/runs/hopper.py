@@ -14,16 +14,27 @@ from decimal import Decimal
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Count, F, Q, QuerySet, Sum
+from django.db.models.functions import Now
 from django.utils import timezone
+from structlog.contextvars import bound_contextvars
 
 from accounts import credits
-from campaigns.models import Run, RunStatus, Service, Source
-from campaigns.runs import delivery_requests, recipient_statuses, run_statuses, setting_aside, survey_calls
+from campaigns.models import LeftOut, Run, RunStatus, Service, Source
+from campaigns.runs import (
+    delivery_requests,
+    intake,
+    recipient_statuses,
+    run_statuses,
+    seeds,
+    setting_aside,
+    survey_calls,
+    waves,
+)
 from campaigns.runs.prices import RunPrices
+from campaigns.runs.rules import rules_of
 from iris.locks import locked
 from telephony import speech
-from telephony.caller_id import choose_caller
 from telephony.engine import lifecycle as deliveries
 from telephony.engine import stalls
 from telephony.engine.enqueue import enqueue
@@ -55,6 +66,17 @@ _next_looks: dict[int, float] = {}  # by run
 _last_run_id = 0
 
 
+def unfilled() -> QuerySet[Run]:
+    """Return the runs for whose recipients something must be queued, or that must end them.
+
+    Others wait for their calling hours, or before their next wave.
+    """
+    open_now = (Q(opens_at=None) | Q(opens_at__lte=Now())) & (Q(wave_room=None) | Q(wave_room__gt=0))
+    return Run.objects.filter(
+        Q(status=RunStatus.STOPPING) | Q(open_now, status=RunStatus.RUNNING), filled_at__isnull=True
+    )
+
+
 def fill_all(*, budget: float, waits_for_room: bool = True) -> bool:
     """Keep the hoppers of all running runs full, until no run has recipients left or `budget` seconds have passed.
 
@@ -66,21 +88,16 @@ def fill_all(*, budget: float, waits_for_room: bool = True) -> bool:
     end = time.monotonic() + budget
     broken: set[int] = set()
     while True:
-        unfilled = list(
-            Run.objects.filter(status__in=[RunStatus.RUNNING, RunStatus.STOPPING], filled_at__isnull=True)
-            .exclude(pk__in=broken)
-            .order_by("pk")
-            .values_list("pk", "status")
-        )
-        if not unfilled:
+        found = list(unfilled().exclude(pk__in=broken).order_by("pk").values_list("pk", "status"))
+        if not found:
             return False
         moved = False
-        for pk, status in sorted(unfilled, key=lambda run: run[0] <= _last_run_id):
+        for pk, status in sorted(found, key=lambda run: run[0] <= _last_run_id):
             if status == RunStatus.RUNNING and time.monotonic() < _next_looks.get(pk, 0.0):
                 continue
             _last_run_id = pk
             stalls.note_progress(stalls.FILL if waits_for_room else stalls.FILL_MORE)
-            with locked(f"fill:{pk}") as ours:
+            with bound_contextvars(run=pk), locked(f"fill:{pk}") as ours:
                 moved |= ours and _advance(pk, RunStatus(status), broken)
             if time.monotonic() >= end:
                 return True
@@ -115,45 +132,55 @@ def _advance(run_id: int, status: RunStatus, broken: set[int]) -> bool:
 
 
 def fill(run_id: int) -> int:
-    """Queue deliveries for a run's next recipients, as many as its hopper has room for. Return how many.
+    """Queue deliveries for a run's next recipients, as many as its hopper has room for.
+
+    Recipients that the rules of the run leave out are marked instead (`intake`). Return how many deliveries were queued and
+    recipients left out, or 1 if others must be read first.
 
     Raises SpeechTimedOut, SpeechBudgetExceeded if the speech of a single recipient exceeds the budget of a run, and NoSender
     if the approval of the SMS's sender has ended since the run began.
     """
     run = Run.objects.select_related("campaign", "audio", "hold").get(pk=run_id)
+    if _waits_for_hours(run) or run.wave_room == 0:
+        return 0
+    if not intake.is_ready(run):
+        return 1
     room = room_of(run)
     if not room:
         return 0
-    if run.caller:  # the number may have been released since the run began
-        run.caller = choose_caller(owner_id=run.campaign.owner_id, wanted=run.caller)
+    run.caller = delivery_requests.caller_of(run)
     speaks = Service(run.campaign.service).calls and run.source == Source.MESSAGE
     limit = min(room, _speech_chunks.get(run.pk, SPEECH_CHUNK)) if speaks else room
-    recipients = delivery_requests.addressees(run.untouched()[:limit])
-    is_last = len(recipients) < limit
-    if run.is_capped and recipients:
+    taken = intake.take(run, limit=limit, count_contacts=speaks or run.is_capped)
+    if run.is_capped and taken.contacts:
         # Read before the credits: a delivery that ends between the two reads returns credits, and the run continues.
         has_unfinished = run_statuses.has_unfinished_deliveries(run.pk)
-        affordable = _count_affordable(run, recipients)
-        if not affordable:
+        taken = taken.first(_count_affordable(run, taken.contacts))
+        if not taken.recipients:
             return 0 if has_unfinished else _end_without_credits(run)
-        is_last = is_last and affordable == len(recipients)
-        recipients = recipients[:affordable]
+    contacts = taken.contacts
     content = survey_calls if run.campaign.service == Service.SURVEY else delivery_requests
     begun_at = time.monotonic()
     try:
-        requests = content.requests_for(run, recipients)
+        rendered = content.requests_for(run, contacts)
     except speech.SpeechBudgetExceeded as error:
-        if len(recipients) == 1 and not error.made_count:
+        if len(contacts) == 1 and not error.made_count:
             raise
         _speech_chunks[run.pk] = max(
-            1, len(recipients) // 2
+            1, len(contacts) // 2
         )  # the recordings made so far are stored and reused
         return 0
-    if speaks and len(recipients) == limit:
+    if speaks and len(taken.recipients) == limit:
         _adapt_speech_chunk(run.pk, spoken=limit, seconds=time.monotonic() - begun_at)
-    too_long = sum(request.cause == Cause.TOO_LONG for request in requests)
     failpoint("rendered")
     with transaction.atomic():
+        taken = intake.confirm(run, taken)
+        requests = [request for request in rendered if request.item not in taken.left_out]
+        too_long = sum(request.cause == Cause.TOO_LONG for request in requests)
+        wave = waves.after_contacts(run, taken)
+        if run.is_capped:
+            # Before the run, as in transactions that end deliveries.
+            credits.lock_holds([run.hold_id])
         if run.caller and not lock_if_owned(owner_id=run.campaign.owner_id, number=run.caller):
             return 0
         # Speech was synthesized before this transaction. If another process has filled, stopped or paused the run since,
@@ -161,22 +188,28 @@ def fill(run_id: int) -> int:
         moved = Run.objects.filter(
             pk=run.pk, status=RunStatus.RUNNING, cursor=run.cursor, filled_at=None
         ).update(
-            cursor=recipients[-1].pk if recipients else run.last_recipient,
-            filled_at=timezone.now() if is_last else None,
+            cursor=taken.recipients[-1].pk if taken.recipients else run.last_recipient,
+            filled_at=timezone.now() if taken.is_last or wave.is_last else None,
             failing_since=None,
             too_long=F("too_long") + too_long,
+            duplicate_count=F("duplicate_count") + taken.count(LeftOut.DUPLICATE),
+            over_cap_count=F("over_cap_count") + taken.count(LeftOut.FREQUENCY_CAP),
+            **wave.fields,
         )
         if not moved:
             return 0
-        if run.is_capped:
-            # A late report may have taken credits since they were counted (`accounts.late_captures`).
-            credits.lock_holds([run.hold_id])
-            if _count_affordable(run, recipients) < len(recipients):
-                transaction.set_rollback(True)
-                return 0
+        # A late report may have taken credits since they were counted (`accounts.late_captures`).
+        if run.is_capped and _count_affordable(run, taken.contacts) < len(taken.contacts):
+            transaction.set_rollback(True)
+            return 0
         enqueue(requests=requests, needs_senders=True)
+        recipient_statuses.leave_out(run, taken.reasons)
         failpoint("filling")
     failpoint("filled")
+    seeds.send_due(
+        run,
+        cursor=taken.recipients[-1].pk if taken.recipients and not taken.is_last else run.last_recipient,
+    )
     if too_long:
         log.warning(
             "Run %d: %d calls are not made, because their speech is longer than the %.0f s that are held for each."
@@ -186,7 +219,41 @@ def fill(run_id: int) -> int:
             run.longest_call or run.call_seconds or 0.0,
             run.voice,
         )
-    return len(requests)
+    return len(requests) + len(taken.reasons)
+
+
+def _waits_for_hours(run: Run) -> bool:
+    """Return whether the run must wait for its calling hours; if so, store when they begin.
+
+    A run that calls and sends SMS waits for the hours of its calls. Its SMS then wait in the queue for theirs.
+    """
+    now = timezone.now()
+    channel = Channel.CALL if Service(run.campaign.service).calls else Channel.SMS
+    opens = rules_of(run).window(channel, now).opens
+    if opens > now:
+        Run.objects.filter(pk=run.pk, status=RunStatus.RUNNING).update(opens_at=opens)
+    return opens > now
+
+
+def move_after_hours() -> None:
+    """Let queued deliveries whose calling hours are over wait for the next ones."""
+    for run_id, channel in deliveries.batches_after_hours(Purpose.CAMPAIGN):
+        try:
+            _move_after_hours(run_id, channel)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:  # the deliveries of other runs must still move
+            log.exception("Run %d: what its calling hours left over cannot wait for the next ones", run_id)
+
+
+def _move_after_hours(run_id: int, channel: Channel) -> None:
+    opens, closes = rules_of(Run.objects.get(pk=run_id)).window(channel, timezone.now())
+    assert closes is not None
+    moved = deliveries.MOVE_SIZE
+    while moved == deliveries.MOVE_SIZE:
+        moved = deliveries.move_to_hours(
+            purpose=Purpose.CAMPAIGN, batch=run_id, channel=channel, opens=opens, closes=closes
+        )
 
 
 def _adapt_speech_chunk(run_id: int, *, spoken: int, seconds: float) -> None:
@@ -229,18 +296,18 @@ def _is_full(queued: int) -> bool:
 
 
 def _count_queued_of_latest(run: Run) -> tuple[int, bool]:
-    """Return how many of the run's latest deliveries are queued, and whether all use the same trunk and channel.
+    """Return how many of the run's latest deliveries are due, and whether all use the same trunk and channel.
 
     The latest deliveries are the last IRIS_HOPPER_SIZE. If they use several trunks or channels, a slow trunk may still have
-    older deliveries in its queue after a fast trunk has submitted the latest. Otherwise, older deliveries are queued only if
-    they returned to the queue.
+    older deliveries in its queue after a fast trunk has submitted the latest. Otherwise, older deliveries are due only if
+    they returned to the queue, or are retries.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""SELECT count(*) FILTER (WHERE status = {QUEUED}),
+            f"""SELECT count(*) FILTER (WHERE status = {QUEUED} AND {deliveries.DUE}),
                        coalesce(min(trunk_id) = max(trunk_id) AND min(channel) = max(channel), true)
-                  FROM (SELECT status, trunk_id, channel FROM telephony_delivery WHERE purpose = %s AND batch = %s
-                         ORDER BY item DESC LIMIT %s) latest""",
+                  FROM (SELECT status, trunk_id, channel, not_before FROM telephony_delivery
+                         WHERE purpose = %s AND batch = %s ORDER BY item DESC LIMIT %s) latest""",
             [Purpose.CAMPAIGN.value, run.pk, settings.IRIS_HOPPER_SIZE],
         )
         count, same_way = cursor.fetchone()
@@ -248,7 +315,7 @@ def _count_queued_of_latest(run: Run) -> tuple[int, bool]:
 
 
 def _count_queued(run: Run) -> int:
-    return deliveries.count_queued(
+    return deliveries.count_due(
         run.pk, purpose=Purpose.CAMPAIGN, owner_id=run.campaign.owner_id, priority=delivery_requests.PRIORITY
     )
 
@@ -256,7 +323,8 @@ def _count_queued(run: Run) -> int:
 def _count_affordable(run: Run, recipients: Sequence[delivery_requests.Addressee]) -> int:
     """Return how many of the next recipients the hold of a run with a spending limit can pay for."""
     unfinished = Delivery.objects.filter(purpose=Purpose.CAMPAIGN, batch=run.pk, status__lt=FINAL).aggregate(
-        reserved=Sum("credit_limit"), calls=Count("pk", filter=Q(channel=Channel.CALL))
+        reserved=Sum(F("credit_limit") * (1 + F("tries_reserved"))),
+        calls=Count("pk", filter=Q(channel=Channel.CALL)),
     )
     reserved = unfinished["reserved"] or Decimal(0)
     if run.failover_statuses:

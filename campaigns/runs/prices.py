@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import NamedTuple, TypeVar
 
 from campaigns.models import Run
+from campaigns.runs.rules import rules_of
 from telephony import tariffs
 from telephony.models import Cause
 from telephony.pricing import Rates, call_credits, paid_seconds, sms_credits
@@ -40,6 +41,7 @@ class RunPrices:
         self._prices = (
             tariffs.prices_of_settings() if run.prices_id is None else tariffs.frozen_prices(run.prices_id)
         )
+        self._paid_tries = rules_of(run).paid_tries
         # By the place of the rates and the size of the message. A chunk of recipients has few of both.
         self._calls: dict[tuple[int, float | None], Price] = {}
         self._sms: dict[tuple[int, int], Price] = {}
@@ -63,7 +65,8 @@ class RunPrices:
     def affordable(self, numbers: Sequence[str], credits: Decimal) -> int:
         """Return for how many of these recipients, counted from the first, the credits suffice in any case."""
         for count, to in enumerate(numbers):
-            credits -= sum(self._bounds_at(self._prices.place_of(to)), NOTHING)
+            call, sms = self._bounds_at(self._prices.place_of(to))
+            credits -= call * self._paid_tries + sms
             if credits < 0:
                 return count
         return len(numbers)

@@ -8,6 +8,7 @@ from campaigns.messages import MessageTemplate, check_length, check_tags, parse_
 from campaigns.models import Campaign, Service, Source
 from campaigns.runs import survey_calls
 from campaigns.runs.call_length import Speaking
+from campaigns.runs.opt_out_hint import hint_in
 from campaigns.tag_sizes import TagSize, spoken_bounds, tag_sizes_of
 from iris.errors import InvalidInput
 from telephony.models import Audio
@@ -33,6 +34,7 @@ class Quote:
         is_joined: bool,
         last_recipient: int,
         announces_recording: bool = False,
+        offers_opt_out: bool = False,
     ) -> None:
         self.service = Service(campaign.service)
         self.text = self.sms_text = ""
@@ -56,6 +58,8 @@ class Quote:
         elif self.service.calls:
             self.text = text
             self.longest_call = speaking.bounds(_checked(text, campaign, sizes)).most
+        if self.longest_call is not None and offers_opt_out:
+            self.longest_call += hint_in(voice, float(campaign.speed)).seconds
         if self.service.texts or (self.service.calls and campaign.failover_statuses):
             self.sms_text = sms_text
             message = _checked(sms_text, campaign, sizes)

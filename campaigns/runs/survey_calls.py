@@ -16,6 +16,7 @@ from campaigns.models import Answer, Campaign, Run, Service, StepKind, SurveySte
 from campaigns.runs import delivery_requests
 from campaigns.runs.call_length import Bounds, Speaking
 from campaigns.runs.delivery_requests import Addressee
+from campaigns.runs.opt_out_hint import hint_in
 from campaigns.runs.prices import RunPrices
 from campaigns.tag_sizes import TagSize
 from iris.errors import InvalidInput
@@ -72,18 +73,29 @@ def requests_for(run: Run, recipients: Sequence[Addressee]) -> list[DeliveryRequ
         before, said = [audio, pauses[Answer.NONE]], [text]
         rows = [[*before, *row] for row in rows]
         announced = (ScriptStep(ANNOUNCEMENT, sum(part.seconds for part in before), AnsweredBy.NOTHING),)
+    offered: tuple[ScriptStep, ...] = ()
+    hinted: list[str] = []
+    most = float(settings.IRIS_MAX_AUDIO_SECONDS)
+    if run.offers_opt_out:
+        hint = hint_in(run.voice, float(run.speed))
+        rows = [[*row, *hint.parts] if row else row for row in rows]
+        offered, hinted, most = (hint.step,), [hint.text], most + hint.seconds
     made = []
     for recipient, row, audio in zip(recipients, heard, join(rows), strict=True):
-        if audio is not None and audio.seconds > settings.IRIS_MAX_AUDIO_SECONDS:
+        if audio is not None and audio.seconds > most:
             audio = None
         made.append(
             delivery_requests.call_request(
                 run,
                 prices,
                 recipient,
-                "\n".join([*said, *(one.text for one in row if one.text)]),
+                "\n".join([*said, *(one.text for one in row if one.text), *hinted]),
                 audio,
-                script=announced + tuple(_script_step(one, pauses[Answer(one.step.answer)]) for one in row),
+                script=(
+                    *announced,
+                    *(_script_step(one, pauses[Answer(one.step.answer)]) for one in row),
+                    *offered,
+                ),
             )
         )
     return made

@@ -1,4 +1,4 @@
-"""Admin pages. Operators edit trunks, voices and opt-outs; other pages are read-only."""
+"""Admin pages. Operators edit voices and opt-outs; other pages are read-only."""
 
 from __future__ import annotations
 
@@ -13,35 +13,17 @@ from django.http import HttpRequest
 from telephony.admin.lists import CappedPaginator, ReadOnlyAdmin
 from telephony.models import (
     Audio,
+    BlockedNumber,
     Delivery,
     InboundMessage,
     OptOut,
     Purpose,
     SandboxMessage,
-    Trunk,
     UnmatchedReport,
     Voice,
 )
 from telephony.numbering import to_e164
 from telephony.speech import voices
-
-
-@admin.register(Trunk)
-class TrunkAdmin(admin.ModelAdmin[Trunk]):
-    """Show the state of each trunk. To resume a paused trunk, clear its pause reason."""
-
-    list_display = ("alias", "pause_reason", "paused_until", "last_error", "last_error_at", "next_slot_at")
-    readonly_fields = ("alias", "next_slot_at", "last_owner_id", "last_error", "last_error_at")
-
-    def save_model(self, request: HttpRequest, obj: Trunk, form: Any, change: bool) -> None:
-        # Saves only changed fields, because claims move the trunk's slots meanwhile.
-        obj.save(update_fields=form.changed_data)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
 
 @admin.register(Delivery)
@@ -119,9 +101,11 @@ class SandboxMessageAdmin(ReadOnlyAdmin):
     search_fields = ("=to",)
 
 
-class OptOutForm(forms.ModelForm[OptOut]):
-    def clean_number(self) -> str:
-        number = to_e164(self.cleaned_data["number"])
+class RecipientNumber(forms.CharField):
+    """A phone number in any spelling; returns it in E.164."""
+
+    def clean(self, value: Any) -> str:
+        number = to_e164(super().clean(value))
         if not number:
             raise forms.ValidationError(
                 "The phone number is invalid. Write it with its country code, as +977…"
@@ -129,13 +113,35 @@ class OptOutForm(forms.ModelForm[OptOut]):
         return number
 
 
+class OptOutForm(forms.ModelForm[OptOut]):
+    number = RecipientNumber(max_length=40)
+
+
+class BlockedNumberForm(forms.ModelForm[BlockedNumber]):
+    number = RecipientNumber(max_length=40)
+
+
+@admin.register(BlockedNumber)
+class BlockedNumberAdmin(admin.ModelAdmin[BlockedNumber]):
+    """Show the numbers that no account may contact. `manage.py blocknumbers` imports many."""
+
+    form = BlockedNumberForm
+    list_display = ("number", "also_otps", "reason", "created_at")
+    search_fields = ("=number",)
+    readonly_fields = ("created_at",)
+    ordering = ("-pk",)
+    paginator = CappedPaginator
+    show_full_result_count = False
+
+
 @admin.register(OptOut)
 class OptOutAdmin(admin.ModelAdmin[OptOut]):
     """Show the opt-out list. Operators add recipients who ask by telephone for no further calls and SMS."""
 
     form = OptOutForm
-    list_display = ("number", "owner", "source", "created_at")
+    list_display = ("number", "owner", "channel", "way", "source", "created_at")
     list_select_related = ("owner",)
+    exclude = ("way", "evidence")
     search_fields = ("=number", "owner__members__user__email")
     search_help_text = "The whole number as +977…, or an account's e-mail address"
     raw_id_fields = ("owner",)

@@ -7,24 +7,24 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from functools import partial
 from typing import TypeVar
-
-from django.conf import settings
 
 from telephony.carriers.base import Carrier, ConcurrentCarrier, Later, Result
 from telephony.engine import pacing, trunk_worker
 from telephony.engine.batches import Batches
 from telephony.engine.database_thread import DatabaseThread, done_now
 from telephony.engine.failpoints import failpoint
-from telephony.engine.lifecycle import stopped_since_claim
 from telephony.engine.pace_meter import Activity, PaceMeter, meter_of
+from telephony.engine.pace_setting import pace_of
 from telephony.engine.pacing import CATCH_UP, HORIZON, Claim, SlidingSecond
 from telephony.engine.results_store import store
-from telephony.engine.submission import Departure, submit
+from telephony.engine.submission import Departure, submit, withdrawal
 from telephony.engine.time_budget import TimeBudget
+from telephony.models import Cause
+from telephony.optouts.claimed import withdrawn_since_claim
 
 T = TypeVar("T")
 
@@ -57,9 +57,9 @@ class Dispatcher:
 
     def __init__(self, carrier: Carrier) -> None:
         self.carrier = carrier
-        cps = settings.CARRIERS[carrier.alias].get("CPS")
-        self.last_second: SlidingSecond | None = SlidingSecond(cps) if cps else None
-        self.meter: PaceMeter = meter_of(carrier.alias, cps)
+        self.cps, self.pace_has_changed = pace_of(carrier.alias), False
+        self.last_second: SlidingSecond | None = SlidingSecond(self.cps) if self.cps else None
+        self.meter: PaceMeter = meter_of(carrier.alias, self.cps)
         self.departures: deque[Departure] = deque()
         self.results: list[Result] = []
         self.attempts: dict[int, int] = {}  # by id, of claimed deliveries whose results are not stored yet
@@ -72,7 +72,7 @@ class Dispatcher:
         self.database: DatabaseThread | None = None
         self.claiming: Future[Claim] | None = None
         self.storing: Future[None] | None = None
-        self.checking: Future[set[int]] | None = None
+        self.checking: Future[dict[int, Cause]] | None = None
         self.checked_at = 0.0
 
     def run(self, time_budget: TimeBudget) -> bool:
@@ -98,7 +98,7 @@ class Dispatcher:
         while True:
             self._collect_finished_jobs()
             if self.departures:
-                if self._should_claim_ahead() and not time_budget.is_over():
+                if self._should_claim_ahead() and not self._ends(time_budget):
                     self._start_claim()
                 self._start_check()
                 self._submit_due()
@@ -110,7 +110,7 @@ class Dispatcher:
                 wait([self.storing])
             elif self.results:
                 self._start_storing()
-            elif time_budget.is_over():
+            elif self._ends(time_budget):
                 return True
             elif self._waits_for_room():
                 continue
@@ -124,6 +124,10 @@ class Dispatcher:
                 else:
                     time.sleep(min(pause, HORIZON))
 
+    def _ends(self, time_budget: TimeBudget) -> bool:
+        """Return whether this dispatcher should end: its time is over, or the next one must keep another pace."""
+        return self.pace_has_changed or time_budget.is_over()
+
     def _collect_finished_jobs(self) -> None:
         """Take the results of finished batches and database jobs; raise the errors of the database."""
         if self.batches and (finished := self.batches.collect()):
@@ -136,29 +140,36 @@ class Dispatcher:
             storing.result()
         if self.claiming is not None and self.claiming.done():
             self._take_claim()
+        self._collect_check()
+
+    def _start_check(self) -> None:
+        """Start checking whether claimed deliveries must still be submitted, so that stops and opt-outs take effect sooner.
+
+        Deliveries that a claim has just returned need no check.
+        """
+        now = time.monotonic()
+        if self.checking is None and now - self.checked_at > HORIZON / 2:
+            self.checked_at = now
+            ids = [one.delivery.id for one in self.departures if one.claimed_at < now - HORIZON / 2]
+            if ids:
+                check = partial(withdrawn_since_claim, ids)
+                self.checking = done_now(check) if self.database is None else self.database.start(check)
+                self._collect_check()
+
+    def _collect_check(self) -> None:
         if self.checking is not None and self.checking.done():
             checking, self.checking = self.checking, None
             self._drop(checking.result())
 
-    def _start_check(self) -> None:
-        """Start checking whether claimed deliveries of a paced trunk were stopped, so that a stop takes effect sooner."""
-        now = time.monotonic()
-        if self.database is not None and self.checking is None and now - self.checked_at > HORIZON / 2:
-            self.checked_at = now
-            ids = [departure.delivery.id for departure in self.departures]
-            self.checking = self.database.start(partial(stopped_since_claim, ids))
+    def _drop(self, withdrawn: Mapping[int, Cause]) -> None:
+        """Remove claimed deliveries that must no longer be submitted, and store their results at once.
 
-    def _drop(self, stopped: set[int]) -> None:
-        """Queue claimed deliveries again if they were stopped.
-
-        Their results are stored at once, so they end `terminated`.
+        Stopped deliveries return to the queue, so they end `terminated`.
         """
-        dropped = [departure for departure in self.departures if departure.delivery.id in stopped]
+        dropped = [one for one in self.departures if one.delivery.id in withdrawn]
         if dropped:
-            self.departures = deque(
-                departure for departure in self.departures if departure.delivery.id not in stopped
-            )
-            self._give_back(dropped, text="It was stopped")
+            self.departures = deque(one for one in self.departures if one.delivery.id not in withdrawn)
+            self.results += [withdrawal(one.delivery.id, withdrawn[one.delivery.id]) for one in dropped]
             self._start_storing()
 
     @property
@@ -213,11 +224,16 @@ class Dispatcher:
         if not claim.deliveries:
             self.next_claim_at = now + HORIZON / 2
             return claim.wait
-        self.departures += [
-            Departure(slot, delivery, claim.valid_until, now)
-            for slot, delivery in zip(claim.slots, claim.deliveries, strict=True)
+        departures = [
+            Departure(slot, delivery, claim.valid_until, now, closes_at)
+            for slot, delivery, closes_at in zip(claim.slots, claim.deliveries, claim.closing, strict=True)
         ]
         self.attempts |= {delivery.id: delivery.attempts for delivery in claim.deliveries}
+        if claim.pace != self.cps:
+            self.pace_has_changed = True
+            self._give_back(departures, text="The pace has changed")
+        else:
+            self.departures += departures
         failpoint("claimed")
         return 0.0
 

@@ -25,6 +25,9 @@ class DeliveryRequest:
     A call costs `pulse_credits` for each started pulse of `pulse_seconds`. If these are None, the settings at the end of the
     call apply. A request with the cause TOO_LONG or NO_PRICE is never submitted, and its delivery fails with that cause.
     `enqueue` chooses the sender of an SMS.
+
+    It is submitted between `not_before` and `not_after`: its calling hours. None means now, and without an end.
+    `tries_reserved` is how many further tries may cost as much again. The hold must cover them, too.
     """
 
     owner_id: int
@@ -44,6 +47,9 @@ class DeliveryRequest:
     useful_until: datetime | None = None
     script: Script = ()
     cause: Cause = Cause.NONE
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+    tries_reserved: int = 0
 
 
 def enqueue(*, requests: Sequence[DeliveryRequest], needs_senders: bool = False) -> list[int]:
@@ -55,14 +61,22 @@ def enqueue(*, requests: Sequence[DeliveryRequest], needs_senders: bool = False)
     """
     if not requests:
         return []
-    trunks = routing.choose_trunks([(request.owner_id, request.channel, request.to) for request in requests])
+    approved = _approved_senders(requests)
+    trunks = routing.choose_trunks(
+        [(request.owner_id, request.channel, request.to) for request in requests], senders=approved
+    )
     callers = caller_id.showable_callers(
         [
             (one.owner_id, one.channel, one.caller, alias)
             for one, (_, alias) in zip(requests, trunks, strict=True)
         ]
     )
-    senders = _choose_senders(requests, [alias for _, alias in trunks])
+    senders = [
+        approved.pick(one.owner_id, alias, one.to)
+        if approved is not None and one.channel is Channel.SMS and one.to
+        else ""
+        for one, (_, alias) in zip(requests, trunks, strict=True)
+    ]
     if needs_senders and None in senders:
         raise no_sender([one.to for one, sender in zip(requests, senders, strict=True) if sender is None])
     rows, parameters = rowset(
@@ -93,6 +107,9 @@ def enqueue(*, requests: Sequence[DeliveryRequest], needs_senders: bool = False)
                     for one, sender in zip(requests, senders, strict=True)
                 ],
             ),
+            "not_after": ("timestamptz", [request.not_after for request in requests]),
+            "tries_reserved": ("smallint", [request.tries_reserved for request in requests]),
+            "begins": ("timestamptz", [request.not_before for request in requests]),
         },
     )
     with connection.cursor() as cursor:
@@ -100,8 +117,11 @@ def enqueue(*, requests: Sequence[DeliveryRequest], needs_senders: bool = False)
             f"""INSERT INTO telephony_delivery
                     (item, owner_id, trunk_id, purpose, batch, priority, channel, "to", caller, sender, text,
                      audio_id, hold_id, credit_limit, pulse_credits, pulse_seconds, useful_until, script, cause,
-                     status, carrier_text, ref, attempts, stopped, credits)
-                SELECT o.*, {QUEUED}, '', '', 0, false, 0 FROM {rows}
+                     not_after, tries_reserved, not_before, status, carrier_text, ref, attempts, stopped, credits)
+                SELECT item, owner_id, trunk_id, purpose, batch, priority, channel, "to", caller, sender, text,
+                       audio_id, hold_id, credit_limit, pulse_credits, pulse_seconds, useful_until, script, cause,
+                       not_after, tries_reserved, coalesce(begins, statement_timestamp()), {QUEUED}, '', '', 0, false, 0
+                  FROM {rows}
                 ON CONFLICT DO NOTHING RETURNING id""",
             parameters,
         )
@@ -111,13 +131,10 @@ def enqueue(*, requests: Sequence[DeliveryRequest], needs_senders: bool = False)
     return ids
 
 
-def _choose_senders(requests: Sequence[DeliveryRequest], aliases: Sequence[str]) -> list[str | None]:
-    """Return the sender of each SMS, with at most one query. Calls, and numbers that cannot exist, have none."""
+def _approved_senders(requests: Sequence[DeliveryRequest]) -> SenderChoice | None:
+    """Read the approved senders of the accounts that request SMS, with one query; None if these requests have no SMS.
+
+    Numbers that cannot exist do not count.
+    """
     owners = {request.owner_id for request in requests if request.channel is Channel.SMS and request.to}
-    if not owners:
-        return [""] * len(requests)
-    choice = SenderChoice(owners, locked=True)
-    return [
-        choice.pick(one.owner_id, alias, one.to) if one.channel is Channel.SMS and one.to else ""
-        for one, alias in zip(requests, aliases, strict=True)
-    ]
+    return SenderChoice(owners, locked=True) if owners else None

@@ -9,7 +9,7 @@ from datetime import datetime
 from django.db import connection
 
 from iris.storable import storable
-from telephony.call_scripts import SurveyResponse
+from telephony.call_scripts import ANNOUNCEMENT, SurveyResponse
 from telephony.engine.signals import answers_given
 from telephony.models import Purpose
 
@@ -44,6 +44,7 @@ def announce(given: Sequence[tuple[int, datetime, Sequence[SurveyResponse]]]) ->
         for pk, at, answers in given
         if pk in known
         for answer in answers
+        if answer.step > ANNOUNCEMENT
     ]
     if answered:
         answers_given.send(sender=MatchedResponse, answered=answered)

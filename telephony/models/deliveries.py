@@ -57,6 +57,7 @@ class Cause(models.TextChoices):
     INVALID = "invalid", "invalid number"
     REFUSED = "refused", "refused by the carrier"
     OPTED_OUT = "opted_out"
+    BLOCKED = "blocked", "blocked by the operator"
     LOST = "lost", "never reported"
     EXPIRED = "expired", "too late to be of use"
     TOO_LONG = "too_long", "longer than the credits that are held for it"
@@ -68,13 +69,18 @@ class Cause(models.TextChoices):
 class Purpose(models.TextChoices):
     CAMPAIGN = "campaign"
     OTP = "otp"
+    SEED = "seed", "SMS of a campaign to a seed number"
 
 
 class Delivery(models.Model):
     """One call or one SMS to one number through one trunk.
 
-    `batch` and `item` belong to the caller of `enqueue`: the ids of a run and its recipient, or of an OTP. Telephony does
-    not interpret them, but a batch never has two deliveries of the same item and channel.
+    `batch` and `item` belong to the caller of `enqueue`: the ids of a run and its recipient, the id of a run and the place
+    of a seed number, or the id of an OTP. Telephony does not interpret them, but a batch never has two deliveries of the
+    same purpose, item, channel and try.
+
+    Each try to reach a recipient is a delivery of its own. The next try is queued in the transaction that ends the one
+    before (`telephony.engine.tries`), so at most one of them is unfinished.
     """
 
     owner = models.ForeignKey(
@@ -108,8 +114,27 @@ class Delivery(models.Model):
     carrier_text = models.CharField(max_length=200, blank=True)
     ref = models.CharField(max_length=100, blank=True, help_text="The carrier's id of this call or SMS.")
     attempts = models.SmallIntegerField(default=0)
+    try_number = models.SmallIntegerField(
+        default=1, db_default=1, help_text="1 for the first try to reach the recipient; retries count on."
+    )
+    tries_reserved = models.SmallIntegerField(
+        default=0,
+        db_default=0,
+        help_text="How many further tries may cost credits. Each can cost as much as this one, and the hold pays for all.",
+    )
+    retried = models.BooleanField(
+        default=False, db_default=False, help_text="Another try follows it, so its end is not the outcome."
+    )
     not_before = models.DateTimeField(
         db_default=Now(), help_text="Not submitted before this time. Infinite while the run is paused."
+    )
+    due_at = models.DateTimeField(
+        null=True, blank=True, help_text="While the run is paused: what `not_before` was, and will be again."
+    )
+    not_after = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Not submitted after this time, because the calling hours end. It then waits for the next ones.",
     )
     stopped = models.BooleanField(
         default=False, help_text="The owner has stopped it, so it is never queued again."
@@ -168,7 +193,7 @@ class Delivery(models.Model):
         verbose_name_plural = "deliveries"
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["batch", "item", "channel", "purpose"], name="one_delivery_per_item_of_a_batch"
+                fields=["batch", "item", "channel", "purpose", "try_number"], name="one_delivery_per_try"
             ),
             models.CheckConstraint(
                 condition=models.Q(credits__lte=models.F("credit_limit")), name="within_its_limit"
@@ -184,6 +209,12 @@ class Delivery(models.Model):
                 fields=["useful_until"],
                 condition=models.Q(status=DeliveryStatus.QUEUED, useful_until__isnull=False),
                 name="delivery_useful_until",
+            ),
+            # Finds deliveries whose calling hours are over. Runs without calling hours have no entry in it.
+            models.Index(
+                fields=["not_after"],
+                condition=models.Q(status=DeliveryStatus.QUEUED, not_after__isnull=False),
+                name="delivery_not_after",
             ),
             models.Index(
                 fields=["batch", "item"], condition=models.Q(status__lt=FINAL), name="delivery_unfinished"

@@ -18,7 +18,7 @@ from accounts.people.mentions import erase_mentions
 from accounts.people.persons import ERASED, Person
 from accounts.people.pseudonyms import pseudonym_of
 from telephony.engine import lifecycle
-from telephony.models import FINAL, Cause, Delivery, OptOut, Purpose, SandboxMessage
+from telephony.models import FINAL, Cause, Delivery, OptOut, Purpose, SandboxMessage, SeedNumber
 from telephony.models.statuses import END
 from telephony.speech import pruning
 
@@ -47,6 +47,7 @@ def erase(person: Person) -> dict[str, int]:
         "messages": _erase_all_deliveries(person),
         "inbox": _erase_inbox(person),
         "opt_outs": _hide_opt_outs(person),
+        "seed_numbers": _erase_seed_numbers(person),
     }
 
 
@@ -107,7 +108,7 @@ def erase_from_batches(person: Person, *, batches: Sequence[int]) -> int:
         person,
         table="telephony_delivery",
         columns=("text", "digits", "carrier_text"),
-        where=f"purpose = '{Purpose.CAMPAIGN.value}' AND batch = ANY(%s) AND status >= {END}",
+        where=f"purpose IN ('{Purpose.CAMPAIGN.value}', '{Purpose.SEED.value}') AND batch = ANY(%s) AND status >= {END}",
         parameters=[list(batches)],
     )
     for start in range(0, len(ids), BATCH):
@@ -135,7 +136,8 @@ def is_mentioned_under_way(person: Person, *, batches: Sequence[int]) -> bool:
         cursor.execute(
             f"""SELECT EXISTS (SELECT FROM telephony_delivery
                                 WHERE status < {END} AND created_at <= %(until)s AND text ~ %(core)s AND text ~ %(pattern)s
-                                  AND (purpose = '{Purpose.CAMPAIGN.value}' AND batch = ANY(%(batches)s)
+                                  AND (purpose IN ('{Purpose.CAMPAIGN.value}', '{Purpose.SEED.value}')
+                                       AND batch = ANY(%(batches)s)
                                        OR purpose = '{Purpose.OTP.value}' AND owner_id = ANY(%(owners)s)))""",
             {
                 "until": person.until,
@@ -208,6 +210,10 @@ def _erase_inbox(person: Person) -> int:
         return int(cursor.rowcount)
 
 
+def _erase_seed_numbers(person: Person) -> int:
+    return SeedNumber.objects.filter(owner__in=person.owner_ids, number=person.number).delete()[0]
+
+
 @transaction.atomic
 def _hide_opt_outs(person: Person) -> int:
     """Replace the number with its pseudonym in opt-out lists, so that it stays opted out; return how many rows had it."""
@@ -217,8 +223,8 @@ def _hide_opt_outs(person: Person) -> int:
         if OptOut.objects.filter(owner_id=row.owner_id, number=name).exists():
             row.delete()
         else:
-            row.number, row.source = name, ""
-            row.save(update_fields=["number", "source"])
+            row.number, row.source, row.evidence = name, "", {}
+            row.save(update_fields=["number", "source", "evidence"])
         hidden += 1
     # When an operator adds or deletes an opt-out in the admin pages, Django's log stores its number in `object_repr`.
     others = OptOut.objects.exclude(owner__in=person.owner_ids).filter(number=person.number)

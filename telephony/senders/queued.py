@@ -28,11 +28,12 @@ def lock_queued_from(addresses: Collection[str]) -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def choose_again(ids: Collection[int]) -> int:
+def choose_again(ids: Collection[int], *, locked: bool = False) -> int:
     """Give queued SMS the senders that are approved now; return how many have changed.
 
-    The caller has locked the deliveries. If a trunk needs an approved sender and there is none now, its SMS will fail with
-    the cause NO_SENDER.
+    The caller has locked the deliveries, or has just inserted them. Nobody else sees inserted deliveries yet, so they need
+    `locked`: no approval can end before the current transaction ends. If a trunk needs an approved sender and there is none
+    now, its SMS will fail with the cause NO_SENDER.
     """
     if not ids:
         return 0
@@ -44,7 +45,7 @@ def choose_again(ids: Collection[int]) -> int:
             [OPERATOR_PREFIX_LENGTH, list(ids), Channel.SMS.value],
         )
         groups = cursor.fetchall()
-    choice = SenderChoice({owner for owner, *_ in groups})
+    choice = SenderChoice({owner for owner, *_ in groups}, locked=locked)
     changes: dict[int, tuple[str, str]] = {}
     for owner, alias, to, sender, cause, members in groups:
         chosen = choice.pick(owner, alias, to)

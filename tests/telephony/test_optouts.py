@@ -13,12 +13,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Account
-from telephony import optouts
 from telephony.carriers.base import CarrierEvent, InboundSms
 from telephony.engine import delivery_reports, dispatch
 from telephony.models import Cause, Channel, Delivery, DeliveryStatus, InboundMessage, OptOut, Purpose
 from telephony.optouts import Keyword, keyword_in
-from tests.factories import make_account, make_delivery, make_phone_number, make_trunk, make_user
+from tests.factories import make_account, make_delivery, make_phone_number, make_trunk, make_user, opt_out
 
 SENDER = "+9779841000001"
 
@@ -141,7 +140,7 @@ class TestDispatch:
     @pytest.mark.parametrize("channel", Channel)
     def test_opted_out_recipient_is_not_contacted_and_costs_nothing(self, channel: Channel) -> None:
         stopped, other = make_delivery(channel=channel, to=SENDER), make_delivery(channel=channel, to=SENDER)
-        optouts.update_list({(stopped.owner_id, SENDER): "by hand"})
+        opt_out(stopped.owner_id, SENDER, "by hand")
         self.run()
         assert self.status(stopped) == (DeliveryStatus.FAILED, Cause.OPTED_OUT)
         assert stopped.credits == Decimal(0)
@@ -149,7 +148,7 @@ class TestDispatch:
 
     def test_otp_ignores_the_opt_out_list(self) -> None:
         otp = make_delivery(to=SENDER, purpose=Purpose.OTP, priority=0)
-        optouts.update_list({(otp.owner_id, SENDER): ""})
+        opt_out(otp.owner_id, SENDER, "")
         self.run()
         assert self.status(otp)[0] > DeliveryStatus.SUBMITTING
 
@@ -186,6 +185,6 @@ class TestAdmin:
 @pytest.mark.django_db
 def test_deleting_an_account_deletes_its_opt_outs() -> None:
     owner: Account = make_account()
-    optouts.update_list({(owner.pk, SENDER): ""})
+    opt_out(owner.pk, SENDER, "")
     owner.delete()
     assert not OptOut.objects.exists()

@@ -10,6 +10,8 @@ from rest_framework.fields import empty
 
 from accounts.api.amounts import Amount
 from iris.api.fields import quoted
+from iris.api.json_text import json_value
+from iris.errors import InvalidInput
 
 OFF = ("off", "none", "null")
 MAX_NAME_CHARACTERS = 100
@@ -98,6 +100,19 @@ class Count(Setting):
         if not (digits.isascii() and digits.isdecimal() and len(text) <= 18):
             self.fail("off" if self._can_be_off else "invalid", value=quoted(data))
         return int(text)
+
+
+class Rule(Setting):
+    """An object, or the same as JSON text. If it is switched off, it is None. The app that knows the rule checks it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(off=None, **options)
+
+    def read(self, data: Any) -> Any:
+        try:
+            return json_value(data) if isinstance(data, str) else data
+        except InvalidInput as error:
+            raise serializers.ValidationError(error.message) from error
 
 
 class Flag(Setting):

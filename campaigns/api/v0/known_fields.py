@@ -97,6 +97,8 @@ def _singular(name: str) -> str:
     name = name.lower()
     if name.endswith("uses"):
         return name[:-2]
+    if name.endswith("ies"):
+        return f"{name[:-3]}y"
     return name if name.endswith("us") else name.removesuffix("s")
 
 

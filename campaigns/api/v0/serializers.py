@@ -12,11 +12,13 @@ from rest_framework import serializers
 from accounts.api.amounts import credits_json
 from campaigns.api.approval import awaiting_json
 from campaigns.api.defaults import with_default_services
+from campaigns.api.rules import Cap, Duplicates, Hours, Retry, Waves, reach_json, waiting_wave_json
 from campaigns.api.v0.known_fields import KnownFields
 from campaigns.api.words import RECIPIENT_STATUSES, SERVICES, notice_json, pause_reason_json
 from campaigns.messages import MAX_CHARACTERS
 from campaigns.models import Campaign, Run, RunStatus, Service, Source
 from campaigns.reports.states import RecipientState
+from campaigns.runs.rules import RULES
 from iris.api.fields import Id, Moment, Tags, Text, Upload, Word, words_of
 from iris.api.lists import Ids, Words
 from telephony.api.fields import Message, Number, Numbers, VoiceName
@@ -91,6 +93,11 @@ class Beginning(KnownFields):
     status = Words(RERUN_STATUSES, required=False)
     individual = Ids(required=False)
     priority = Word(SOURCES, required=False)
+    retry = Retry()
+    calling_hours = Hours()
+    duplicates = Duplicates()
+    frequency_cap = Cap()
+    waves = Waves()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if "aud_file" in attrs and "audio" in attrs:
@@ -103,6 +110,7 @@ class Beginning(KnownFields):
             "statuses": attrs.get("status"),
             "individual": attrs.get("individual"),
             "source": attrs.get("priority"),
+            **{name: attrs[name] for name in RULES if name in attrs},
         }
 
 
@@ -153,7 +161,8 @@ def campaign_json(campaign: Campaign, *, run_status: str | None, usable_tags: bo
         shown["usable_tags"] = campaign.tags
     shown["status"] = CAMPAIGN_STATUSES[run_status]
     shown["number_count"] = campaign.number_count
-    return shown | pause_reason_json(campaign) | notice_json(campaign) | awaiting_json(run_status)
+    shown |= pause_reason_json(campaign) | notice_json(campaign) | awaiting_json(run_status)
+    return shown | waiting_wave_json(campaign)
 
 
 def import_json(campaign: Campaign) -> dict[str, Any]:
@@ -191,6 +200,7 @@ def number_json(state: RecipientState, *, campaign: Campaign) -> dict[str, Any]:
         "duration": None if state.seconds is None else round(state.seconds),
         "playback": state.playback,
         "credit_consumed": credits_json(state.credits),
+        **reach_json(state),
     }
 
 

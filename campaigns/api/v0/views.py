@@ -14,6 +14,7 @@ from accounts.api.permissions import needs
 from accounts.permissions import Permission
 from campaigns import runs, services
 from campaigns.api.approval import approval_json, begun_json
+from campaigns.api.rules import rules_json
 from campaigns.api.v0.filters import CampaignFilter
 from campaigns.api.v0.known_fields import refuse_query
 from campaigns.api.v0.lookups import campaign_of
@@ -40,7 +41,7 @@ from iris.api.viewsets import V0ViewSet, reads, retries
 
 
 class CampaignViewSet(V0ViewSet):
-    """Campaigns. The v0 documentation does not have approve, reject, stop, pause and resume."""
+    """Campaigns. The v0 documentation does not have approve, reject, stop, pause, resume and next_wave."""
 
     filterset_class = CampaignFilter
 
@@ -77,7 +78,7 @@ class CampaignViewSet(V0ViewSet):
     def retrieve(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
         shown = campaign_json(campaign, run_status=campaign.run_status) | import_json(campaign)
-        shown |= limit_json(campaign) | approval_json(campaign, request._request)
+        shown |= limit_json(campaign) | rules_json(campaign) | approval_json(campaign, request._request)
         return success({"messages": "Details Retrived successfully", "details": details(shown)})  # sic
 
     @reads(parsers.TEXTS)
@@ -154,3 +155,9 @@ class CampaignViewSet(V0ViewSet):
     def resume(self, request: Request, campaign_id: int) -> Response:
         run = runs.resume(campaign=campaign_of(request, campaign_id))
         return success(message=resume_message(run))
+
+    @reads(parsers.TEXTS)
+    @needs(Permission.SEND)
+    def next_wave(self, request: Request, campaign_id: int) -> Response:
+        run = runs.next_wave(campaign=campaign_of(request, campaign_id))
+        return success({"wave": run.wave}, message=f"Wave {run.wave} of the campaign begins")

@@ -22,6 +22,7 @@ from accounts.api.throttles import TrialThrottle, UserThrottle
 from accounts.permissions import Permission
 from campaigns import runs, services
 from campaigns.api.approval import approval_json, begun_json
+from campaigns.api.rules import rules_json
 from campaigns.api.v1.filters import LATEST_FIRST, CampaignFilter
 from campaigns.api.v1.lookups import campaign_of
 from campaigns.api.v1.reports import note_export, report_of
@@ -87,13 +88,13 @@ class CampaignViewSet(V1ViewSet):
             campaign = services.create_campaign(account=account, **new).campaign
             if steps:
                 set_steps(campaign=campaign, steps=steps)
-        return Response(detail_json(campaign, None, request), status=201)
+        return Response(detail_json(campaign, None, request) | rules_json(campaign), status=201)
 
     @needs(Permission.VIEW)
     def retrieve(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
         shown = detail_json(campaign, campaign.run_status, request)
-        return Response(shown | approval_json(campaign, request._request))
+        return Response(shown | rules_json(campaign) | approval_json(campaign, request._request))
 
     @reads(parsers.TEXTS_AND_FILE)
     @needs(Permission.PREPARE)

@@ -16,7 +16,6 @@ KNOWN = {
     "async-timeout": "Apache-2.0",
     "colorama": "BSD-3-Clause",
     "espeakng-loader": "not stated; the espeak-ng library in it is GPL-3.0-or-later",
-    "httpx2-jsfetch": "not stated; installed in web browsers only",
 }
 # docs/licences.md says what the GPL means for these.
 EXPLAINED = {"espeakng-loader", "piper-tts"}

@@ -23,6 +23,8 @@ from django.utils import timezone
 from telephony import speech
 from telephony.call_scripts import (
     ANNOUNCEMENT,
+    HINT,
+    OPT_OUT_KEY,
     AnsweredBy,
     Script,
     SurveyResponse,
@@ -47,7 +49,7 @@ from telephony.unnest import rowset
 
 
 class Fate(models.TextChoices):
-    """What happens to a call or SMS. BUSY, NO_ANSWER and HANGS_UP apply to calls only; an SMS completes instead."""
+    """What happens to a call or SMS. BUSY, NO_ANSWER, HANGS_UP and OPTS_OUT are for calls: an SMS completes instead."""
 
     COMPLETES = "completes"
     BUSY = "busy"
@@ -58,6 +60,7 @@ class Fate(models.TextChoices):
     DOUBLED = "doubled"
     THROTTLED = "throttled"
     ANSWER_LOST = "answer_lost"
+    OPTS_OUT = "opts_out"
 
 
 FATES = {
@@ -69,6 +72,7 @@ FATES = {
     "9906": Fate.DOUBLED,
     "9907": Fate.THROTTLED,
     "9908": Fate.ANSWER_LOST,
+    "9909": Fate.OPTS_OUT,
 }
 
 # Seconds from the submission, before they are divided by IRIS_SANDBOX_SPEED.
@@ -229,7 +233,7 @@ def _events(
         length = audio_seconds or characters * SECONDS_PER_CHARACTER
         end = _final_event(key, channel, Fate(fate), length, end_at)
         if script is not None and end.seconds is not None:
-            end = replace(end, **_survey_responses(to, load(script), end.seconds, spoken_response))
+            end = replace(end, **_responses(to, Fate(fate), load(script), end.seconds, spoken_response))
         events.append(end)
     return events[::-1] * 2 if fate == Fate.DOUBLED else events[-1:]
 
@@ -253,18 +257,22 @@ def _spoken_response() -> str:
     return speech.speak(text=SPOKEN_RESPONSE).name
 
 
-def _survey_responses(
-    to: str, script: Script, seconds: float, spoken_response: Callable[[], str]
+def _responses(
+    to: str, fate: Fate, script: Script, seconds: float, spoken_response: Callable[[], str]
 ) -> dict[str, Any]:
-    """Return the responses to all steps that ended within the `seconds` of the call."""
+    """Return the responses to all steps that ended within the `seconds` of the call, and to the hint at its end."""
     digits = [digit for digit in reversed(to) if digit.isdecimal()]
     given = []
     pressed = ""
-    asked = [one for one in finished_steps(script, seconds) if one.step != ANNOUNCEMENT]
+    finished = finished_steps(script, seconds)
+    asked = [one for one in finished if one.step > ANNOUNCEMENT]
     for place, one in enumerate(asked):
         if one.answer is AnsweredBy.SPEECH:
             given.append(SurveyResponse(one.step, spoken_response()))
         elif one.answer is AnsweredBy.KEYS:
             pressed += digits[place % len(digits)]
             given.append(SurveyResponse(one.step, pressed[-1]))
+    if fate is Fate.OPTS_OUT and any(one.step == HINT for one in finished):
+        pressed += OPT_OUT_KEY
+        given.append(SurveyResponse(HINT, OPT_OUT_KEY))
     return {"answers": tuple(given), "digits": pressed}

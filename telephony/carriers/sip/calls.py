@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from django.utils import timezone
 
-from telephony.call_scripts import Script, responses_to_keys, speech_windows
+from telephony.call_scripts import Script, heard_percent, responses_to_keys, speech_windows
 from telephony.carriers.base import Accepted, CarrierEvent, Later, Result
 from telephony.carriers.refusals import Meaning
 from telephony.carriers.sip import redirects, sentences
@@ -267,6 +267,7 @@ class LiveCall:
             log.warning(
                 "The audio of delivery %s was interrupted by silence: this machine is too slow",
                 self.key,
+                extra={"delivery": self.key},
             )
         await _hang_up(call)
         await speech_capture.wait_until_stored()
@@ -276,6 +277,7 @@ class LiveCall:
         status, cause, text = result_of(
             playback,
             share=share,
+            heard=heard_percent(self._script, share),
             options=self._options,
             said=self._said,
             text=text,

@@ -101,6 +101,7 @@ class SmppCarrier(SessionCarrier):
         self._record = record
         address = Address(**{name: self.settings[name] for name in Address.__dataclass_fields__})
         hooks = Hooks(
+            withdrawn=resends.withdrawn,
             answered=self._outcomes.note_responses,
             settled=self._settled,
             unwritten=self._unwritten,
@@ -110,8 +111,8 @@ class SmppCarrier(SessionCarrier):
             bound=self._bound,
         )
         if self.settings["bind"] == "separate":
-            port = self.settings["receiver_port"]
-            self._link = SeparateLinks(self.alias, address, hooks, receiver_port=port)
+            receiver_port = self.settings["receiver_port"]
+            self._link = SeparateLinks(self.alias, address, hooks, receiver_port=receiver_port)
         else:
             self._link = Link(self.alias, address, hooks)
         self._link.start()
@@ -124,8 +125,7 @@ class SmppCarrier(SessionCarrier):
     def status(self) -> str:
         if self._link is None:
             return "not opened"
-        slowed = self._pace.slowed
-        if slowed is None:
+        if (slowed := self._pace.slowed) is None:
             return self._link.state
         # Round the pace, because each change of the status is written to the database.
         return f"{self._link.state}; slowed to about {round(slowed, 1 - len(str(int(slowed))))} parts a second by the SMSC"
@@ -174,7 +174,8 @@ class SmppCarrier(SessionCarrier):
                 results.append(Rejected(key=one.key, cause=Cause.REFUSED, text=str(error)))
             # Whatever the error is, this SMS was not sent, and the others can still be sent.
             except Exception as error:
-                log.exception("%s: delivery %s cannot be written as SMPP", self.alias, one.key)
+                about = {"trunk": self.alias, "delivery": one.key}
+                log.exception("%s: delivery %s cannot be written as SMPP", *about.values(), extra=about)
                 text = f"SMPP cannot carry it: {error!r}"
                 results.append(Rejected(key=one.key, cause=Cause.REFUSED, text=text))
         if messages and self._outcomes.is_on_trial:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,7 +20,7 @@ class Receiver(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Hooks:
-    """Callbacks, all called from the thread of the link. None of them may block.
+    """Callbacks, called from the thread of the link. None of them may block, except `withdrawn`.
 
     `answered`: counts the submit responses by their meaning.
     `settled`: messages without outstanding parts. It is called again for a message whose response comes late.
@@ -30,6 +30,8 @@ class Hooks:
     `slot`: takes the next slot of the pace, and returns the seconds until that slot.
     `bound`: called periodically with the seconds since the bind, or since iris last refused an inbound PDU if that is
     later. The second argument says whether iris has refused one.
+    `withdrawn`: returns which of these unwritten messages must not be written any more, by their keys. It asks the database,
+    so it is called in a thread of its own.
     """
 
     answered: Callable[[Counter[Meaning]], None]
@@ -39,3 +41,4 @@ class Hooks:
     held: Callable[[], bool]
     slot: Callable[[], float]
     bound: Callable[[float, bool], None]
+    withdrawn: Callable[[Collection[str]], Collection[str]] = lambda keys: ()

@@ -90,7 +90,7 @@ class Link:
         """
         last, self._last = (
             self._last,
-            asyncio.run_coroutine_threadsafe(self._submit(messages), self._loop),
+            asyncio.run_coroutine_threadsafe(self._submit(messages, time.monotonic()), self._loop),
         )
         if last is not None:
             with suppress(CancelledError, TimeoutError):
@@ -206,11 +206,12 @@ class Link:
             self._last_sequence = session.last_sequence
             session.end(self._state)
 
-    async def _submit(self, messages: Sequence[OutgoingSms]) -> None:
+    async def _submit(self, messages: Sequence[OutgoingSms], handed_at: float) -> None:
         async with self._submitting:
             unwritten = list(messages)
             if self._session is not None:
-                unwritten = await self._session.submit(messages, until=time.monotonic() + ROOM_SECONDS)
+                until = time.monotonic() + ROOM_SECONDS
+                unwritten = await self._session.submit(messages, until=until, checked_at=handed_at)
             if unwritten:
                 self._hooks.unwritten(unwritten)
 

@@ -20,7 +20,7 @@ The engine keeps a resend on its trunk (`Delivery.pinned_since`); this module on
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from django.db import connection
@@ -28,6 +28,7 @@ from django.db.backends.utils import CursorWrapper
 
 from telephony.models import Cause, DeliveryStatus
 from telephony.models.statuses import END, QUEUED, UNKNOWN
+from telephony.optouts.claimed import withdrawn_since_claim
 
 PAST_BIND_DAYS = 3  # how long earlier binds are kept; more than `repeat_after_seconds` may be
 MAX_RESENDS = 3  # of one SMS: the SMS itself may be the reason why every connection ends
@@ -198,3 +199,14 @@ def pending(ids: Sequence[int]) -> dict[int, Resend]:
             [list(ids)],
         )
         return {pk: Resend(_heard(*heard), waits) for pk, waits, *heard in cursor.fetchall()}
+
+
+def withdrawn(keys: Collection[str]) -> set[str]:
+    """Return which deliveries that are not written yet were stopped, or go to recipients who have opted out.
+
+    It closes the database connection of its thread.
+    """
+    try:
+        return {str(pk) for pk in withdrawn_since_claim([int(key) for key in keys])}
+    finally:
+        connection.close()

@@ -82,9 +82,11 @@ class Session(asyncio.Protocol):
             raise ConnectionError(self.why_ended)
         raise TimeoutError(f"the bind was not answered within {seconds:g} s")
 
-    async def submit(self, messages: Iterable[OutgoingSms], *, until: float) -> list[OutgoingSms]:
+    async def submit(
+        self, messages: Iterable[OutgoingSms], *, until: float, checked_at: float
+    ) -> list[OutgoingSms]:
         """Write messages; return those that were not written (`Window.submit`)."""
-        return await self._window.submit(messages, until=until)
+        return await self._window.submit(messages, until=until, checked_at=checked_at)
 
     def acknowledge(self, pdus: Iterable[Pdu], status: int = protocol.OK) -> None:
         """Tell the SMSC that these PDUs are stored. With a status other than OK, tell it to send them again."""

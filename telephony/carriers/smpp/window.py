@@ -20,6 +20,8 @@ from telephony.carriers.smpp.protocol import Pdu
 
 log = logging.getLogger(__name__)
 
+# After this time, iris checks again whether a message that waits for room must still be sent.
+FRESH_SECONDS = 0.3
 RETRY_SECONDS = 1.0  # after which a temporarily refused part is sent again
 # After this many submissions in a row without a response, or refused because the SMSC has trouble, iris submits only one
 # PDU at a time.
@@ -67,16 +69,27 @@ class Window:
 
     # What the session calls
 
-    async def submit(self, messages: Iterable[OutgoingSms], *, until: float) -> list[OutgoingSms]:
+    async def submit(
+        self, messages: Iterable[OutgoingSms], *, until: float, checked_at: float | None = None
+    ) -> list[OutgoingSms]:
         """Write messages as the window has room, and return those that were not written.
 
         It stops when the connection ends, when the SMSC asks for a slower pace, or at `until` (monotonic). A message is
-        written with all its parts or not at all, unless the connection ends.
+        written with all its parts or not at all, unless the connection ends. At `checked_at`, all of them still had to be
+        sent. If they wait for more than FRESH_SECONDS after that, this is checked again.
         """
+        checked_at = time.monotonic() if checked_at is None else checked_at
         remaining = list(messages)
         remaining.reverse()
         buffer: list[bytes] = []
         while remaining and await self._may_put(buffer, until) and not self.hooks.held():
+            if time.monotonic() - checked_at > FRESH_SECONDS:
+                self._flush(buffer)
+                remaining = await self._still_wanted(remaining)
+                checked_at = time.monotonic()
+                # Another task may have taken the room meanwhile.
+                if not remaining or not await self._has_room(buffer, until):
+                    break
             message = remaining[-1]
             if time.monotonic() >= message.until:
                 break
@@ -180,6 +193,20 @@ class Window:
         return self._undecided < min(MAX_UNDECIDED, self.size)
 
     # Inside
+
+    async def _still_wanted(self, waiting: list[OutgoingSms]) -> list[OutgoingSms]:
+        """Return the messages that must still be sent, and report the others as unwritten.
+
+        If that cannot be found out, none is sent.
+        """
+        try:
+            keys = await asyncio.to_thread(self.hooks.withdrawn, [message.key for message in waiting])
+        except Exception:
+            log.exception("%d SMS return to the queue: iris cannot check whether to send them", len(waiting))
+            keys = [message.key for message in waiting]
+        if withdrawn := [message for message in waiting if message.key in keys]:
+            self.hooks.unwritten(withdrawn)
+        return [message for message in waiting if message.key not in keys]
 
     def _abandon(self, message: OutgoingSms) -> None:
         """Mark the parts that could not be written."""

@@ -13,7 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
 
-from telephony.call_scripts import AnsweredBy, Script, SurveyResponse, responses_to_keys, step_ends
+from telephony.call_scripts import (
+    AnsweredBy,
+    Script,
+    SurveyResponse,
+    offers_opt_out,
+    responses_to_keys,
+    step_ends,
+)
 
 # How long Twilio waits for another key, in seconds. The recording has its own pauses for answers.
 GATHER_SECONDS = 1
@@ -80,9 +87,8 @@ def play(
     keys: Callable[[Position], str],
 ) -> str:
     """Return TwiML that plays the recording from `begin` seconds on. `audio` and `keys` return addresses."""
-    asks_from = next(
-        (place for place, step in enumerate(script) if step.answer is AnsweredBy.KEYS), len(script)
-    )
+    asked = [place for place, step in enumerate(script) if step.answer is AnsweredBy.KEYS]
+    asks_from = 0 if offers_opt_out(script) else min(asked, default=len(script))
     now_ms = int(time.time() * 1000)
     verbs: list[str] = []
     for place, (start, end) in enumerate(parts):
@@ -91,7 +97,7 @@ def play(
             continue
         verb = f"<Play>{escape(audio(first, end))}</Play>"
         # Every part from the first question on gathers keys, because a recipient who hesitates may press the key only during
-        # the next announcement.
+        # the next announcement. If the call offers to opt out, all parts do.
         if not script or place >= asks_from:
             action = keys(Position(place, int(begin * 1000), now_ms, pressed))
             verb = (

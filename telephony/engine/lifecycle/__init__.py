@@ -7,8 +7,9 @@ several deliveries locks them in the order of their ids.
 """
 
 from telephony.engine.lifecycle.announcing import Changed
-from telephony.engine.lifecycle.claiming import Claimed, claim, stopped_since_claim
-from telephony.engine.lifecycle.queued import count_queued, paused_batches
+from telephony.engine.lifecycle.claiming import Claimed, claim
+from telephony.engine.lifecycle.hours import MOVE_SIZE, batches_after_hours, move_to_hours
+from telephony.engine.lifecycle.queued import DUE, count_due, paused_batches
 from telephony.engine.lifecycle.reports import Report, apply_isolated, apply_reports
 from telephony.engine.lifecycle.restoring import restart_report_timeouts
 from telephony.engine.lifecycle.results import apply_results, requeue
@@ -19,6 +20,7 @@ from telephony.engine.lifecycle.sweeping import (
     lose_orphans,
     lose_pinned,
     lose_unreported,
+    move,
     reroute,
     resolve_unknown,
     unknown_since_lease,
@@ -26,27 +28,31 @@ from telephony.engine.lifecycle.sweeping import (
 
 __all__ = [
     "LEASE_GRACE",
+    "MOVE_SIZE",
+    "DUE",
     "Changed",
     "Claimed",
     "Report",
     "apply_isolated",
     "apply_reports",
+    "batches_after_hours",
     "claim",
     "restart_report_timeouts",
     "expire_leases",
     "lose_orphans",
     "lose_pinned",
     "lose_unreported",
+    "move",
+    "move_to_hours",
     "pause",
     "pause_deliveries",
     "paused_batches",
-    "count_queued",
+    "count_due",
     "apply_results",
     "requeue",
     "reroute",
     "resolve_unknown",
     "resume",
-    "stopped_since_claim",
     "terminate",
     "terminate_to",
     "unknown_since_lease",

@@ -30,6 +30,7 @@ class Changed:
     seconds: float | None
     playback: int | None
     hold_id: int | None
+    try_number: int = 1
     is_late: bool = False
 
     @property
@@ -38,7 +39,8 @@ class Changed:
 
 
 # The columns that a statement must return for `announce`.
-CHANGED = "d.id, d.purpose, d.batch, d.item, d.channel, d.status, d.cause, d.credits, d.seconds, d.playback, d.hold_id"
+CHANGED = """d.id, d.purpose, d.batch, d.item, d.channel, d.status, d.cause, d.credits, d.seconds, d.playback, d.hold_id,
+    d.try_number"""
 
 
 def announce(rows: Sequence[tuple[Any, ...]]) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.conf import settings
 from django.db import connection
 
-from accounts.people.pseudonyms import sql_of
-from telephony.models import Purpose
+from telephony.models import Cause
 from telephony.models.statuses import QUEUED, SUBMITTING
+from telephony.optouts.conditions import blocked, opted_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +31,7 @@ class Claimed:
     script: str | None
     cause: str  # why it must not be submitted (`enqueue.DeliveryRequest`); usually ""
     sender: str = ""  # the approved sender of an SMS, if it has one
-
-
-def stopped_since_claim(ids: Sequence[int]) -> set[int]:
-    """Return which of these claimed deliveries were stopped after their claim."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT id FROM telephony_delivery WHERE id = ANY(%s) AND stopped", [list(ids)])
-        return {row[0] for row in cursor.fetchall()}
+    not_after: datetime | None = None  # the end of its calling hours
 
 
 def claim(
@@ -52,9 +46,10 @@ def claim(
     """
     # The query skips through the index from owner to owner, and due deliveries come first within each owner. So the cost
     # does not grow with the queue, nor with paused or delayed deliveries.
-    due = """d.not_before <= statement_timestamp()
+    # Deliveries whose calling hours are over are few: the next tick moves them to the next hours (`hours`).
+    due = """d.not_before <= statement_timestamp() AND (d.not_after IS NULL OR d.not_after > statement_timestamp())
                    AND (d.useful_until IS NULL OR d.useful_until > statement_timestamp())"""
-    pseudonyms, keys = sql_of("taken.owner_id", 'taken."to"')
+    has_opted_out, keys = opted_out("taken")
     sql = f"""
         WITH RECURSIVE owners AS (
             (SELECT priority, owner_id FROM telephony_delivery
@@ -103,17 +98,15 @@ def claim(
                    expires_at = statement_timestamp() + make_interval(secs => %(lease)s)
               FROM locked WHERE d.id = locked.id
             RETURNING d.id, d.channel, d."to", d.caller, d.text, d.audio_id, d.attempts, d.owner_id, d.priority,
-                      d.purpose, d.script, d.not_before, d.cause, d.sender
+                      d.purpose, d.script, d.not_before, d.cause, d.sender, d.not_after
         ), in_round_order AS (
             -- Numbers the rounds again instead of joining `ranked`, which the planner would rescan for each row.
             SELECT *, row_number() OVER (PARTITION BY priority, owner_id ORDER BY not_before, id) AS round FROM taken
         )
         SELECT taken.id, taken.channel, taken."to", taken.caller, taken.text,
                coalesce(audio.name, ''), audio.seconds, taken.attempts, taken.owner_id, taken.priority,
-               taken.purpose <> '{Purpose.OTP.value}' AND EXISTS (
-                   SELECT FROM telephony_optout o
-                    WHERE o.owner_id = taken.owner_id AND o.number IN (taken."to", {pseudonyms})),
-               taken.script::text, taken.cause, taken.sender
+               {has_opted_out}, taken.script::text,
+               CASE WHEN {blocked("taken")} THEN '{Cause.BLOCKED.value}' ELSE taken.cause END, taken.sender, taken.not_after
           FROM in_round_order AS taken LEFT JOIN telephony_audio audio ON audio.id = taken.audio_id
          ORDER BY taken.priority, taken.round, taken.owner_id <= %(last_owner)s, taken.owner_id"""
     with connection.cursor() as cursor:

@@ -60,7 +60,7 @@ def _reserved(corrected: Sequence[Changed]) -> dict[int, Decimal]:
     """Return what the unfinished deliveries of the same batches can still cost, by hold."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""SELECT d.hold_id, sum(d.credit_limit)
+            f"""SELECT d.hold_id, sum(d.credit_limit * (1 + d.tries_reserved))
                   FROM (SELECT DISTINCT * FROM unnest(%s::text[], %s::bigint[])) AS e(purpose, batch)
                   JOIN telephony_delivery d ON d.purpose = e.purpose AND d.batch = e.batch AND d.status < {END}
                  WHERE d.hold_id IS NOT NULL GROUP BY d.hold_id""",

@@ -9,6 +9,8 @@ from django.db import connection
 from telephony.models import Purpose
 from telephony.models.statuses import QUEUED
 
+# A delivery counts as due some seconds early, so that deliveries that a carrier throttled still count.
+DUE = "not_before <= statement_timestamp() + interval '5 seconds'"
 # MATERIALIZED makes PostgreSQL use the index of due deliveries, which stays small because claims remove entries. With a
 # condition on the batch, PostgreSQL would read all deliveries of the batch, or all its dead index entries.
 _QUEUED = f"""WITH queued AS MATERIALIZED (
@@ -17,11 +19,11 @@ _QUEUED = f"""WITH queued AS MATERIALIZED (
        AND status = {QUEUED}"""
 
 
-def count_queued(batch: int, *, purpose: Purpose, owner_id: int, priority: int) -> int:
-    """Return how many deliveries of a batch are queued, including paused ones."""
+def count_due(batch: int, *, purpose: Purpose, owner_id: int, priority: int) -> int:
+    """Return how many queued deliveries of a batch are due (`DUE`). Waiting retries and paused deliveries do not count."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"{_QUEUED}) SELECT count(*) FROM queued WHERE purpose = %s AND batch = %s",
+            f"{_QUEUED} AND {DUE}) SELECT count(*) FROM queued WHERE purpose = %s AND batch = %s",
             [priority, [owner_id], purpose.value, batch],
         )
         count: int = cursor.fetchone()[0]

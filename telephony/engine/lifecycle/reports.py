@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from iris.storable import storable
-from telephony.call_scripts import ANNOUNCEMENT
+from telephony.call_scripts import heard_percent, load, offers_opt_out
 from telephony.engine.failpoints import failpoint
 from telephony.engine.lifecycle.announcing import CHANGED, announce
 from telephony.engine.lifecycle.correcting import announce_corrections
@@ -27,15 +27,6 @@ from telephony.unnest import rowset
 log = logging.getLogger(__name__)
 
 MAX_CALL_SECONDS = 10**8
-
-# The reported share of the recording that was played, without the announcement at its beginning if the call has one.
-_PLAYBACK = f"""CASE WHEN e.playback IS NULL OR d.script IS NULL OR d.script->0->>'step' <> '{ANNOUNCEMENT}'
-                     THEN e.playback
-                     ELSE (SELECT round(100 * greatest(e.playback * s.whole / 100 - s.announced, 0)
-                                            / nullif(s.whole - s.announced, 0))
-                             FROM (SELECT sum((one->>'seconds')::float8) AS whole,
-                                          (d.script->0->>'seconds')::float8 AS announced
-                                     FROM jsonb_array_elements(d.script) AS one) s)::smallint END"""
 
 # The condition that a later delivery `o` to the same recipient as the lost delivery `d` is under way or has reached them.
 # A late report on `d` does not count then: the recipient would be shown, and paid for, twice.
@@ -79,7 +70,7 @@ def apply_reports(reports: Sequence[Report], *, report_timeout: float | None = N
         known = highest.get(report.id)
         if known is None or (known.status < report.status and known.status < FINAL):
             highest[report.id] = report
-    chosen = [highest[key] for key in sorted(highest)]
+    chosen = _of_message([highest[key] for key in sorted(highest)])
     if not chosen:
         return 0
     if any(report.digits for report in reports):
@@ -111,7 +102,7 @@ def apply_reports(reports: Sequence[Report], *, report_timeout: float | None = N
                 UPDATE telephony_delivery d
                    SET status = e.status, cause = e.cause,
                        carrier_text = CASE WHEN e.text = '' THEN d.carrier_text ELSE e.text END,
-                       seconds = coalesce(e.seconds, d.seconds), playback = coalesce({_PLAYBACK}, d.playback),
+                       seconds = coalesce(e.seconds, d.seconds), playback = coalesce(e.playback, d.playback),
                        submitted_at = coalesce(d.submitted_at, e.at, statement_timestamp()),
                        answered_at = CASE
                            WHEN d.channel <> 'call' OR d.answered_at IS NOT NULL THEN d.answered_at
@@ -149,6 +140,31 @@ def apply_reports(reports: Sequence[Report], *, report_timeout: float | None = N
         announce(raised)
     failpoint("applied")
     return len(changed)
+
+
+def _of_message(reports: Sequence[Report]) -> Sequence[Report]:
+    """Return the reports with the heard share of the message, without announcements and hints around it.
+
+    A call that was cut off during the hint at its end is completed.
+    """
+    partly = [report.id for report in reports if report.playback is not None and 0 < report.playback < 100]
+    if not partly:
+        return reports
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, script::text FROM telephony_delivery WHERE id = ANY(%s) AND script IS NOT NULL",
+            [partly],
+        )
+        scripts = {pk: load(script) for pk, script in cursor.fetchall()}
+    heard = []
+    for report in reports:
+        script = scripts.get(report.id, ())
+        if script and report.playback is not None:
+            report = replace(report, playback=heard_percent(script, report.playback))
+            if report.status == HUNGUP and report.playback == 100 and offers_opt_out(script):
+                report = replace(report, status=DeliveryStatus.COMPLETED, cause=Cause.NONE)
+        heard.append(report)
+    return heard
 
 
 def _length(report: Report) -> float | None:

@@ -134,6 +134,10 @@ def requeue(
                            greatest(d.not_before, statement_timestamp() + make_interval(secs => e.seconds))
                            WHEN d.attempts >= {KEEP_PLACE_ATTEMPTS} THEN greatest(d.not_before, statement_timestamp())
                            ELSE d.not_before END,
+                       due_at = CASE WHEN e.seconds > 0 THEN  -- NULL unless the run is paused
+                           d.due_at + greatest(interval '0', statement_timestamp() + make_interval(secs => e.seconds)
+                                                             - d.due_at)
+                           ELSE d.due_at END,
                        pinned_since = CASE WHEN %s THEN coalesce(d.pinned_since, d.claimed_at)
                                       ELSE d.pinned_since END
                   FROM unnest(%s::bigint[], %s::float8[], %s::text[], %s::int[]) AS e(id, seconds, text, attempt)

@@ -16,6 +16,10 @@ _UNSUBMITTED = f"status IN ({QUEUED}, {SUBMITTING}, {UNKNOWN})"
 _STOPPABLE = f"{_UNSUBMITTED} AND (status = {QUEUED} OR NOT stopped)"
 _PAUSABLE = f"{_UNSUBMITTED} AND not_before < 'infinity'"
 _PAUSED = f"{_UNSUBMITTED} AND not_before = 'infinity'"
+# Infinite, so that claims find paused deliveries at the end of their index and never read them. The previous release,
+# which may run beside this one, pauses in the same way, but does not keep the time.
+_PAUSE = "due_at = not_before, not_before = 'infinity'"
+_RESUME = "not_before = coalesce(due_at, statement_timestamp()), due_at = NULL"
 
 
 @transaction.atomic
@@ -78,12 +82,12 @@ def terminate_to(number: str, *, owner_ids: Sequence[int], otps_until: datetime)
 
 def pause(*, purpose: Purpose, batch: int) -> None:
     """Pause a batch: none of its deliveries is claimed until `resume`."""
-    _wait(purpose, batch, _PAUSABLE, until="'infinity'")
+    _update(purpose, batch, _PAUSABLE, _PAUSE)
 
 
 def resume(*, purpose: Purpose, batch: int) -> None:
-    """Resume a paused batch: its queued deliveries are due now."""
-    _wait(purpose, batch, _PAUSED, until="statement_timestamp()")
+    """Resume a paused batch: its queued deliveries are due when they were before, so retries still wait for their time."""
+    _update(purpose, batch, _PAUSED, _RESUME)
 
 
 def pause_deliveries(ids: Sequence[int]) -> None:
@@ -92,18 +96,16 @@ def pause_deliveries(ids: Sequence[int]) -> None:
     The function waits for no lock, so the caller may hold any locks.
     """
     with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE telephony_delivery SET not_before = 'infinity' WHERE id = ANY(%s)", [list(ids)]
-        )
+        cursor.execute(f"UPDATE telephony_delivery SET {_PAUSE} WHERE id = ANY(%s)", [list(ids)])
 
 
 @transaction.atomic
-def _wait(purpose: Purpose, batch: int, rows: str, *, until: str) -> None:
+def _update(purpose: Purpose, batch: int, rows: str, change: str) -> None:
     if not _lock(purpose, batch, rows):
         return
     with connection.cursor() as cursor:
         cursor.execute(
-            f"UPDATE telephony_delivery SET not_before = {until} WHERE purpose = %s AND batch = %s AND {rows}",
+            f"UPDATE telephony_delivery SET {change} WHERE purpose = %s AND batch = %s AND {rows}",
             [purpose.value, batch],
         )
 

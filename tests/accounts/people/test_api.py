@@ -18,12 +18,12 @@ from accounts.tasks import erase_expired, look_for_person_requests, work_on_pers
 from campaigns import runs
 from campaigns.models import Answer, SurveyAnswer
 from otp.services import send_otp
-from telephony import optouts, people
+from telephony import people
 from telephony.models import Channel
 from tests.accounts.people.erasing import tables_with, work
 from tests.campaigns.surveys.surveying import asks, make_survey
 from tests.engine import run_to_the_end
-from tests.factories import client_of, make_account, make_campaign, make_member
+from tests.factories import client_of, make_account, make_campaign, make_member, opt_out
 
 pytestmark = pytest.mark.django_db
 
@@ -162,7 +162,7 @@ class TestExport:
         runs.begin(campaign=survey)
         code = send_otp(account=account, number=NUMBER, message="{otp}", channel=Channel.SMS).code
         run_to_the_end()
-        optouts.update_list({(account.pk, TO): "STOP"})
+        opt_out(account.pk, TO, "STOP")
         result = self.exported(client)
         (recipient,) = result["recipients"]
         assert (recipient["number"], recipient["campaign"]["name"]) == (NUMBER, survey.name)

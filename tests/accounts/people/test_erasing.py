@@ -59,6 +59,7 @@ from tests.factories import (
     make_campaign,
     make_delivery,
     make_empty_campaign,
+    opt_out,
 )
 from tests.scale import at_scale
 
@@ -216,7 +217,7 @@ class TestEverywhere:
 
 class TestOptOuts:
     def test_erased_number_stays_opted_out_by_a_keyed_hash(self, account: Account) -> None:
-        optouts.update_list({(account.pk, TO): "stop"})
+        opt_out(account.pk, TO, "stop")
         erased(account)
         listed = OptOut.objects.get(owner=account)
         assert (listed.number[0], listed.source) == ("#", "")
@@ -228,19 +229,19 @@ class TestOptOuts:
         assert ended == {TO: "opted_out", f"+977{OTHER}": ""}
 
     def test_start_ends_the_opt_out_of_an_erased_number(self, account: Account) -> None:
-        optouts.update_list({(account.pk, TO): "stop"})
+        opt_out(account.pk, TO, "stop")
         erased(account)
-        optouts.update_list({}, removed=[(account.pk, TO)])
+        optouts.remove([(account.pk, TO)])
         assert not OptOut.objects.exists()
 
     def test_erasing_twice_keeps_one_opt_out(self, account: Account) -> None:
         for _ in range(2):
-            optouts.update_list({(account.pk, TO): "stop"})
+            opt_out(account.pk, TO, "stop")
             erased(account)
         assert OptOut.objects.filter(owner=account).count() == 1
 
     def test_hash_of_an_older_key_still_counts(self, account: Account, settings: Any) -> None:
-        optouts.update_list({(account.pk, TO): "stop"})
+        opt_out(account.pk, TO, "stop")
         erased(account)
         settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
         settings.SECRET_KEY = "x" * 60
@@ -251,7 +252,8 @@ class TestOptOuts:
 
     def test_hashes_of_two_accounts_differ(self, account: Account) -> None:
         other = make_account()
-        optouts.update_list({(account.pk, TO): "stop", (other.pk, TO): "stop"})
+        opt_out(account.pk, TO, "stop")
+        opt_out(other.pk, TO, "stop")
         erased(account)
         erased(other)
         assert len(set(OptOut.objects.values_list("number", flat=True))) == 2
@@ -261,7 +263,7 @@ class TestBoundaries:
     def test_another_account_keeps_what_it_has(self, account: Account) -> None:
         other = make_account(credits=100)
         sent_campaign(other)
-        optouts.update_list({(other.pk, TO): "stop"})
+        opt_out(other.pk, TO, "stop")
         sent_campaign(account)
         erased(account)
         assert Recipient.objects.filter(campaign__owner=other, number=NUMBER).count() == 1

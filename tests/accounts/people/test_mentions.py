@@ -19,14 +19,14 @@ from campaigns.models import Answer, Campaign, Recipient, Run, Service, SurveyAn
 from campaigns.recipients import editing
 from campaigns.runs import hopper
 from otp.services import send_otp
-from telephony import inbox, optouts
+from telephony import inbox
 from telephony.carriers.base import CarrierEvent, InboundSms
 from telephony.engine import unmatched_reports
 from telephony.models import Audio, Channel, Delivery, DeliveryStatus, SandboxMessage, UnmatchedReport
 from tests.accounts.people.erasing import NUMBER, OTHER, TO, erase, erased, tables_with, work
 from tests.campaigns.surveys.surveying import asks, make_survey
 from tests.engine import run_to_the_end
-from tests.factories import make_account, make_campaign, make_delivery, make_empty_campaign
+from tests.factories import make_account, make_campaign, make_delivery, make_empty_campaign, opt_out
 
 pytestmark = pytest.mark.django_db
 
@@ -119,7 +119,7 @@ class TestOthers:
             "sandbox",
             [InboundSms(sender=f"+977{OTHER}", to="", text=f"Stop {NUMBER}", at=timezone.now(), ref="1")],
         )
-        optouts.update_list({(account.pk, f"+977{OTHER}"): f"asked {NUMBER}"})
+        opt_out(account.pk, f"+977{OTHER}", f"asked {NUMBER}")
         spoken = Delivery.objects.get(batch=others[1].runs.get().pk).audio
         assert spoken is not None
         assert tables_with(NUMBER) >= {

@@ -24,7 +24,7 @@ from telephony.engine import lifecycle, routing, trunk_queues
 from telephony.engine.enqueue import DeliveryRequest, enqueue
 from telephony.models import Channel, Delivery, DeliveryStatus, Purpose, SandboxMessage, Trunk
 from tests.engine import run_to_the_end
-from tests.factories import make_account, make_campaign, make_delivery, make_trunk
+from tests.factories import make_account, make_campaign, make_delivery, make_trunk, opt_out
 
 pytestmark = pytest.mark.django_db
 
@@ -182,7 +182,7 @@ class TestDatabase:
     ) -> None:
         real = make_trunk("phones")
         monkeypatch.setattr(
-            routing, "choose_trunks", lambda requests: [(real.pk, "phones") for _ in requests]
+            routing, "choose_trunks", lambda requests, **_: [(real.pk, "phones") for _ in requests]
         )
         sms_to(live, item=1)
         ids = sms_to(twin, item=2)
@@ -258,9 +258,8 @@ def test_recipients_who_were_reached_before_a_restore_stay_in_the_sandbox(
 def test_the_opt_outs_of_the_account_and_of_its_twin_are_apart(
     live: Account, twin: Account, phones: list[str]
 ) -> None:
-    from telephony import optouts
 
-    optouts.update_list({(live.pk, "+9779841000001"): "STOP"})
+    opt_out(live.pk, "+9779841000001", "STOP")
     sms_to(twin)
     run_to_the_end()
     assert SandboxMessage.objects.get().to == "+9779841000001"

@@ -28,6 +28,7 @@ def result(
     return result_of(
         cast(Any, playback),
         share=share,
+        heard=share,
         options=SipOptions(host="sip.example.com", **options),
         said=CallSignalling(),
         text="The far end hung up after 3.3 s.",

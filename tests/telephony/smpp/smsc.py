@@ -121,10 +121,11 @@ class Smsc:
                 self.write({"unbound": time.time()})
 
     async def later(self, event: smpp34.SubmitSmEvent) -> None:
+        received = time.time()
         await asyncio.sleep(self.behaviour.answer_delay)
-        self.take(event)
+        self.take(event, received=received)
 
-    def take(self, event: smpp34.SubmitSmEvent) -> None:
+    def take(self, event: smpp34.SubmitSmEvent, *, received: float | None = None) -> None:
         to, body = event.destination_addr, event.short_message
         fate = FATES.get(to[-4:], "DELIVRD")
         if fate == "no such number":
@@ -152,7 +153,7 @@ class Smsc:
         self.taken += 1
         entry = {
             "n": self.taken,
-            "at": time.time(),
+            "at": received or time.time(),
             "to": to,
             "from": event.source_addr,
             "addresses": [
@@ -289,7 +290,7 @@ class Smsc:
             coding=command["coding"],
             tlvs=[smpp34.Tlv(int(tag), bytes.fromhex(value)) for tag, value in command["tlvs"].items()],
         )
-        self.write({"inbound": command["body"], "acknowledged": acknowledged})
+        self.write({"inbound": command["body"], "acknowledged": acknowledged, "at": time.time()})
 
     def id_in_answer(self, n: int) -> str:
         return {"hex-decimal": f"{n:08X}", "decimal-hex": str(n)}.get(self.behaviour.ids, str(n))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
@@ -17,7 +18,7 @@ from tests.live import wait_for
 from tests.scale import at_scale
 from tests.telephony.smpp.processes import DEADLINE, SmppIris, SmscProcess, smpp_iris, smsc
 
-WINDOW = 50
+CPS, WINDOW = 500, 50
 LONG_MESSAGES = at_scale(400, 2000)
 KILLED_WORKER = at_scale(600, 5000)
 TIMEOUT_SECONDS = 240  # timeout of a whole campaign on a busy machine
@@ -41,7 +42,7 @@ def iris(far: SmscProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     # All other options have their defaults; only the times are shorter.
     options = f'window = {WINDOW}\nmessage_ids = "hex-decimal"\nrepeat_after_seconds = {RESEND_AFTER_SECONDS}'
     environment = {"IRIS_LEASE_SECONDS": "5", "IRIS_REPORT_TIMEOUT_SECONDS": "600"}
-    with smpp_iris(home, far.port, options=options, **environment) as running:
+    with smpp_iris(home, far.port, cps=CPS, options=options, **environment) as running:
         yield running
 
 
@@ -206,6 +207,47 @@ def test_recipient_who_replied_stop_gets_no_further_sms(iris: SmppIris, far: Sms
     assert before - iris.balance() == 1
 
 
+def test_no_queued_sms_reaches_a_recipient_later_than_a_second_after_stop(
+    iris: SmppIris, far: SmscProcess
+) -> None:
+    """The SMSC is slow, so at each moment SMS wait in the queue, with the dispatcher, and for the window."""
+    first, count, stoppers = 9_841_550_000, 500, 12
+    campaign = campaign_of(iris, "Within a second", range(first, first + count))
+    start, before = len(far.entries), iris.balance()
+    far.tell(answer_delay=1.0)
+    begin(iris, campaign, message="Namaste")
+    wait_for_accepted(far, start + WINDOW)
+    acknowledged: dict[str, float] = {}
+    lateness = 0.0
+    for step in range(stoppers):
+        # The next SMS in line, and SMS that are still queued.
+        reached = {entry["to"] for entry in far.entries[start:]}
+        waiting = [f"977{number}" for number in range(first, first + count)]
+        sender = [number for number in waiting if number not in reached | set(acknowledged)][step * 15]
+        replies = len(far.journal_entries("inbound"))
+        far.send(sender, "STOP".encode("utf-16-be"))
+        while len(far.journal_entries("inbound")) == replies:
+            begun = time.monotonic()
+            time.sleep(0.02)
+            lateness = max(lateness, time.monotonic() - begun - 0.02)  # of a busy machine
+        acknowledged[sender] = far.journal_entries("inbound")[-1]["at"]
+    far.tell(answer_delay=0.0)
+    iris.wait_until(campaign, "Completed", seconds=TIMEOUT_SECONDS)
+    sent = {entry["to"]: entry["at"] for entry in far.entries[start:]}
+    late = {
+        number: sent[number] - at
+        for number, at in acknowledged.items()
+        if number in sent and sent[number] > at + 1.0 + 5 * lateness
+    }
+    assert late == {}
+    refused = iris.rows("SELECT count(*) FROM telephony_delivery WHERE cause = 'opted_out' AND credits = 0")
+    assert refused[0][0] >= stoppers / 2, "the SMS that were queued must have been refused"
+    statuses = Counter(number["status"] for number in iris.numbers(campaign))
+    assert statuses["completed"] == len(sent)
+    assert statuses["completed"] + statuses["failed"] == count
+    assert before - iris.balance() == len(sent)
+
+
 def send_everything_as(twin: httpx.Client, otp: dict[str, str]) -> None:
     """Send SMS, calls, an SMS after a missed call, a second run, OTPs of both dialects and a demo call to the inbox."""
 
@@ -282,19 +324,23 @@ def test_nothing_that_a_test_key_starts_reaches_the_smsc(iris: SmppIris, far: Sm
     assert "difference 0" in iris.manage("check_ledger")
 
 
-def test_throttled_trunk_delivers_everything_and_unbinds_at_the_end(tmp_path: Path) -> None:
-    with smsc(tmp_path, room=30) as far, smpp_iris(tmp_path / "iris", far.port, cps=100) as iris:
-        numbers = range(9_841_700_000, 9_841_700_070)
-        campaign = campaign_of(iris, "Throttled", numbers)
-        before = iris.balance()
-        begin(iris, campaign, message="Namaste")
-        wait_for(lambda: far.journal_entries("throttled"), seconds=60)
-        wait_for(lambda: "slowed to about" in iris.session_status("smsc"), seconds=60)
-        far.tell(room=None)
-        assert_each_arrives_once(iris, far, campaign, numbers, start=0, before=before)
-        # Throttled SMS, and those claimed with them, were queued again, so nothing had to be resent.
-        assert iris.rows("SELECT count(*) FROM telephony_repetition") == [(0,)]
-        iris.trunk.terminate()
-        assert iris.trunk.wait(120) == 0
-        wait_for(lambda: far.journal_entries("unbound"), seconds=DEADLINE)
-        assert iris.session_status("smsc") == "stopped"
+def test_throttled_trunk_delivers_everything_and_unbinds_at_the_end(iris: SmppIris, far: SmscProcess) -> None:
+    numbers = range(9_841_700_000, 9_841_700_070)
+    campaign = campaign_of(iris, "Throttled", numbers)
+    start, before = len(far.entries), iris.balance()
+    far.tell(room=30)
+    begin(iris, campaign, message="Namaste")
+    wait_for(lambda: far.journal_entries("throttled"), seconds=60)
+    wait_for(lambda: "slowed to about" in iris.session_status("smsc"), seconds=60)
+    far.tell(room=None)
+    assert_each_arrives_once(iris, far, campaign, numbers, start=start, before=before)
+    # Throttled SMS, and those claimed with them, were queued again, so nothing had to be resent.
+    assert iris.rows(
+        """SELECT count(*) FROM telephony_repetition JOIN telephony_delivery ON id = delivery_id
+            WHERE "to" LIKE '+97798417000%'"""
+    ) == [(0,)]
+    unbound = len(far.journal_entries("unbound"))
+    iris.trunk.terminate()
+    assert iris.trunk.wait(120) == 0
+    wait_for(lambda: len(far.journal_entries("unbound")) > unbound, seconds=DEADLINE)
+    assert iris.session_status("smsc") == "stopped"

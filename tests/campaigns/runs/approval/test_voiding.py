@@ -56,12 +56,18 @@ CHANGES: dict[str, Callable[[Campaign], object]] = {
     "start time": lambda one: services.update_campaign(
         campaign=one, schedule_at=timezone.now() + timedelta(hours=5)
     ),
+    "retry": lambda one: services.update_campaign(
+        campaign=one, retry={"tries": 2, "on": ["busy"], "delay_seconds": 60}
+    ),
+    "calling_hours": lambda one: services.update_campaign(
+        campaign=one, calling_hours={"calls": [{"from": "09:00", "to": "18:00"}]}
+    ),
     "one recipient": lambda one: editing.add_recipient(campaign=one, number=9841000007),
     "many recipients": lambda one: editing.add_recipients(campaign=one, rows=[(9841000007, {})]),
     "sheet": _add_sheet,
     "large sheet": _add_large_sheet,
 }
-CHANGES_OF_CALLS = {"voice", "speed", "recording", "sms after missed calls"}
+CHANGES_OF_CALLS = {"voice", "speed", "recording", "sms after missed calls", "retry"}
 SURVEY_CHANGES: dict[str, Callable[[Campaign], object]] = {
     "steps": lambda one: set_steps(campaign=one, steps=[StepPlan(order=0, kind=StepKind.SAY, text="New?")]),
     "template": lambda one: templates.apply(

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     """Index the inbound SMS of an account, newest first, for the inbox of the console."""
 
     atomic = False
-    dependencies: ClassVar = [("telephony", "0036_senders_of_deliveries")]
+    dependencies: ClassVar = [("telephony", "0044_seed_numbers")]
     operations: ClassVar = [
         # An interrupted migration leaves an invalid index behind.
         migrations.RunSQL("DROP INDEX CONCURRENTLY IF EXISTS inbound_of_owner", migrations.RunSQL.noop),

@@ -1,4 +1,4 @@
-"""Read CSV files that operators import, and name their wrong rows."""
+"""Read the CSV files that people import, and name their wrong rows."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 class Migration(migrations.Migration):
     """Files with the people of a campaign that a worker prepares."""
 
-    dependencies: ClassVar = [("campaigns", "0027_audit_quotes_nothing")]
+    dependencies: ClassVar = [("campaigns", "0032_recipient_duplicate")]
 
     operations: ClassVar = [
         migrations.CreateModel(

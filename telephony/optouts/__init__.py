@@ -1,0 +1,6 @@
+"""Opt-outs: the wish of recipients to be contacted no more, and the operator's list of blocked numbers."""
+
+from telephony.optouts.keywords import Keyword, keyword_in
+from telephony.optouts.lists import NewOptOut, add, opted_out, remove
+
+__all__ = ["Keyword", "NewOptOut", "add", "keyword_in", "opted_out", "remove"]
