@@ -59,6 +59,8 @@ of_account: list[URLPattern | URLResolver] = [
     path("inbox/conversation/", inbox.conversation, name="conversation"),
     path("inbox/reply/", inbox.reply, name="reply"),
     path("opt-outs/", opt_outs.opt_outs, name="opt-outs"),
+    path("opt-outs/add/", opt_outs.add, name="opt-outs-add"),
+    path("opt-outs/remove/", opt_outs.remove, name="opt-outs-remove"),
     path("otps/", otps.otps, name="otps"),
     path("numbers/", numbers.numbers, name="numbers"),
     path("numbers/buy/", numbers.buy, name="number-buy"),
@@ -78,6 +80,7 @@ of_account: list[URLPattern | URLResolver] = [
 # Operators have it beside the admin pages.
 of_server: list[URLPattern | URLResolver] = [
     path("", operator.overview, name="operator"),
+    path("trunks/<str:alias>/change/", operator.change_trunk, name="operator-change-trunk"),
     path("accounts/", operator.accounts, name="operator-accounts"),
     path("accounts/<int:pk>/", operator.account, name="operator-account"),
     path("accounts/<int:pk>/top-up/", operator.top_up, name="operator-top-up"),

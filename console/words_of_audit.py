@@ -14,7 +14,7 @@ from accounts.actors import ActorKind
 from accounts.audit_sentences import sentence_of as english_sentence_of
 from accounts.models import AuditEntry
 from accounts.permissions import Permission
-from console.numerals import grouped
+from console.numerals import grouped, in_digits
 from console.vocabulary import OPERATORS
 from console.words_of_people import PERMISSIONS
 from console.words_of_settings import SETTINGS, shown_setting
@@ -29,6 +29,7 @@ OBJECTS: dict[str, Promise] = {
     "number": pgettext_lazy("audit", "Phone numbers"),
     "person": pgettext_lazy("audit", "Sign-ins"),
     "recipient": pgettext_lazy("audit", "People of campaigns"),
+    "opt_out": pgettext_lazy("audit", "Opt-outs"),
     "run": pgettext_lazy("audit", "Sending"),
     "sender": pgettext_lazy("audit", "Senders"),
     "sheet": pgettext_lazy("audit", "Uploaded sheets"),
@@ -113,6 +114,17 @@ SENTENCES: dict[str, Promise] = {
     "exported:contacts": gettext_lazy("%(who)s downloaded the people of the campaign %(name)s."),
     "exported:statement": gettext_lazy("%(who)s downloaded the statement of credits."),
     "exported": gettext_lazy("%(who)s downloaded the audit log."),
+    "wave_begun": gettext_lazy("%(who)s let the next wave of the campaign %(name)s begin."),
+    "seed_numbers_changed": gettext_lazy("%(who)s changed the seed numbers. There are %(count)s now."),
+    "opt_outs_added": gettext_lazy("%(who)s added %(count)s numbers to the opt-out list."),
+    "opt_outs_added:one": gettext_lazy("%(who)s added the number %(name)s to the opt-out list."),
+    "opt_out_removed": gettext_lazy("%(who)s removed the number %(name)s from the opt-out list."),
+    "trunk_paused": gettext_lazy("%(who)s paused the trunk %(name)s."),
+    "trunk_resumed": gettext_lazy("%(who)s resumed the trunk %(name)s."),
+    "trunk_pace_set": gettext_lazy("%(who)s set the pace of the trunk %(name)s to %(pace)s a second."),
+    "trunk_pace_set:default": gettext_lazy(
+        "%(who)s set the pace of the trunk %(name)s to that of the carriers file."
+    ),
     "support_began": gettext_lazy("%(who)s began to look at this account as its members see it."),
     "support_ended": gettext_lazy("%(who)s stopped looking at this account."),
     "person_exported": gettext_lazy("%(who)s asked for an export of a person's data."),
@@ -134,6 +146,7 @@ def sentence_of(entry: AuditEntry) -> str:
         "credits": grouped(_amount(details)),
         "permissions": ", ".join(_permissions(details)),
         "operator": _operator(details),
+        "pace": in_digits(str(details.get("pace", ""))),
     }
 
 
@@ -178,6 +191,10 @@ def _key(entry: AuditEntry) -> str:
             variant = "test"
         case "number_bought" if entry.actor_kind == ActorKind.OPERATOR:
             variant = "operator"
+        case "opt_outs_added" if entry.object_name:
+            variant = "one"
+        case "trunk_pace_set" if details.get("pace") == "default":
+            variant = "default"
         case "run_begun":
             chosen = ("trial", "awaiting", "starts_at")
             variant = next((name for name in chosen if details.get(name)), "").replace(
@@ -189,7 +206,8 @@ def _key(entry: AuditEntry) -> str:
 
 
 def _count(details: Mapping[str, Any]) -> int:
-    return int(details.get("recipients") or details.get("sessions") or 0)
+    known = ("recipients", "sessions", "numbers", "after")
+    return next((int(details[name]) for name in known if details.get(name)), 0)
 
 
 def _amount(details: Mapping[str, Any]) -> Decimal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from decimal import Decimal
 from typing import Any
@@ -20,13 +21,14 @@ from accounts.models import MONEY_DIGITS, MONEY_PLACES, Account, CreditEntry, Me
 from console import support
 from console.access import operator_page
 from console.errors import sentence_of
+from console.forms import FROM_DEVANAGARI
 from console.numerals import grouped
 from console.render import render_operator_page
 from console.words_of_operator import PARTS, decided
 from iris import health
 from iris.errors import IrisError, NotFound
 from iris.storable import storable
-from telephony.engine import restore_hold, stalls, workers
+from telephony.engine import circuit_breaker, restore_hold, stalls, workers
 from telephony.engine.trunk_summary import summarize_trunks
 from telephony.models import Sender, SenderStatus
 from telephony.senders import decisions
@@ -35,7 +37,8 @@ PAGE_SIZE = 50
 SHOWN_ENTRIES = 10
 SHOWN_SENDERS = 200
 VIEW_ACCOUNTS, CHANGE_ACCOUNTS = "accounts.view_account", "accounts.change_account"
-VIEW_TRUNKS, CHANGE_SENDERS = "telephony.view_trunk", "telephony.change_sender"
+VIEW_TRUNKS, CHANGE_TRUNKS = "telephony.view_trunk", "telephony.change_trunk"
+CHANGE_SENDERS = "telephony.change_sender"
 
 
 class TopUpForm(forms.Form):
@@ -66,11 +69,42 @@ def overview(request: HttpRequest) -> HttpResponse:
         "held": restore_hold.hold(),
         "stalled": stalls.stalled(),
         "trunks": summarize_trunks(),
+        "may_change": request.user.has_perm(CHANGE_TRUNKS),
         "requested": Sender.objects.filter(status=SenderStatus.REQUESTED).count(),
     }
     if request.headers.get("HX-Request"):
         return render_operator_page(request, "console/operator_live.html", context)
     return render_operator_page(request, "console/operator.html", context)
+
+
+@operator_page(CHANGE_TRUNKS, methods=("POST",))
+def change_trunk(request: HttpRequest, alias: str) -> HttpResponse:
+    """Pause or resume a trunk, or set its pace. All processes obey within a second."""
+    sent = request.POST
+    if "pause" in sent:
+        circuit_breaker.pause(alias, reason=storable(sent.get("reason", "")))
+        messages.success(
+            request, _("The trunk %(name)s is paused. Its queue uses other trunks.") % {"name": alias}
+        )
+    elif "resume" in sent:
+        circuit_breaker.resume(alias)
+        messages.success(request, _("The trunk %(name)s is resumed.") % {"name": alias})
+    elif "pace" in sent:
+        circuit_breaker.set_pace(alias, _pace(sent.get("cps", "")))
+        messages.success(request, _("The pace of the trunk %(name)s is changed.") % {"name": alias})
+    return redirect("console:operator")
+
+
+def _pace(text: str) -> float | None:
+    """Return the pace that was typed; None, which is the pace of the carriers file, if nothing was. Raises InvalidInput."""
+    text = text.strip().translate(FROM_DEVANAGARI).replace(",", ".")
+    if not text:
+        return None
+    try:
+        pace = float(text)
+    except ValueError:
+        pace = 0.0
+    return pace if math.isfinite(pace) else 0.0
 
 
 @operator_page(VIEW_ACCOUNTS)

@@ -19,12 +19,14 @@ from accounts.models import Account
 from accounts.models.accounts import MAX_APPROVAL_HOURS
 from accounts.permissions import Permission
 from campaigns.models import Service
+from campaigns.runs.limits import MAX_CONTACTS
+from campaigns.runs.limits import MAX_DAYS as MAX_CAP_DAYS
 from console import vocabulary
 from console.access import page
 from console.errors import sentence_of
 from console.render import render_page
 from console.visits import ConsoleRequest
-from console.words_of_settings import LANGUAGES, SETTINGS
+from console.words_of_settings import DUPLICATES, LANGUAGES, SETTINGS
 from iris.errors import InvalidInput
 from telephony import speech
 from telephony.models import PhoneNumber
@@ -69,6 +71,18 @@ class SettingsForm(forms.Form):
         max_value=MAX_APPROVAL_HOURS,
         help_text=gettext_lazy("After that it ends without having started, and its credits are free again."),
     )
+    duplicates = forms.ChoiceField(label=SETTINGS["duplicates"], choices=list(DUPLICATES.items()))
+    cap_contacts = forms.IntegerField(
+        label=gettext_lazy("At most so many contacts with a number"),
+        required=False,
+        min_value=1,
+        max_value=MAX_CONTACTS,
+        help_text=gettext_lazy("Over all campaigns. Leave it empty for no limit."),
+    )
+    cap_days = forms.IntegerField(
+        label=gettext_lazy("In so many days"), required=False, min_value=1, max_value=MAX_CAP_DAYS
+    )
+    opt_out_key = forms.BooleanField(label=SETTINGS["opt_out_key"], required=False)
     announce_recording = forms.BooleanField(label=SETTINGS["announce_recording"], required=False)
     keep_messages_days = forms.IntegerField(
         label=SETTINGS["keep_messages_days"],
@@ -95,7 +109,13 @@ class SettingsForm(forms.Form):
     def __init__(self, *args: Any, account: Account, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         stored = settings_of(account)
-        self.initial = {**stored, **self.initial}
+        cap = stored["frequency_cap"] or {}
+        self.initial = {
+            **stored,
+            "cap_contacts": cap.get("contacts"),
+            "cap_days": cap.get("days"),
+            **self.initial,
+        }
         numbers = PhoneNumber.objects.filter(owner=account).order_by("pk")
         self._offer("time_zone", [(zone, zone.replace("_", " ")) for zone in _zones()], stored)
         services = [(one.value, vocabulary.SERVICES[one]) for one in Service if one is not Service.SURVEY]
@@ -104,6 +124,16 @@ class SettingsForm(forms.Form):
         self._offer("default_voice", [NOTHING, *voices], stored)
         owned = [(one, one) for one in numbers.values_list("number", flat=True)[:MAX_LISTED_NUMBERS]]
         self._offer("default_caller", [NOTHING, *owned], stored)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        contacts, days = cleaned.pop("cap_contacts", None), cleaned.pop("cap_days", None)
+        if (contacts is None) is not (days is None) and not self.errors:
+            self.add_error(
+                "cap_days" if days is None else "cap_contacts", _("Fill in both fields, or none of them.")
+            )
+        cleaned["frequency_cap"] = None if contacts is None else {"contacts": contacts, "days": days}
+        return cleaned
 
     def _offer(self, name: str, choices: list[tuple[Any, Any]], stored: dict[str, Any]) -> None:
         """Offer these choices, and the stored one even if it exists no more."""
@@ -121,6 +151,10 @@ class SettingsForm(forms.Form):
             (
                 _("New campaigns"),
                 ("default_services", "default_voice", "default_caller", "default_spending_limit"),
+            ),
+            (
+                _("How often people are contacted"),
+                ("duplicates", "cap_contacts", "cap_days", "opt_out_key"),
             ),
             (_("Approval of large campaigns"), ("approval_above", "approval_hours")),
             (_("Recordings, and how long data is kept"), ("announce_recording", *KEPT_DAYS)),

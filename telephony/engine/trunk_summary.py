@@ -12,6 +12,7 @@ from django.db.models import Count, Q
 from django.utils import timezone
 
 from telephony.carriers import SessionCarrier, get_carrier
+from telephony.engine import pace_setting
 from telephony.engine.routing import get_or_create_trunks
 from telephony.engine.trunk_queues import MAX_STATUS_AGE, STOPPED
 from telephony.models import Channel, Delivery, Trunk
@@ -73,7 +74,7 @@ def _summary(trunk: Trunk, count: Mapping[str, Any]) -> TrunkSummary:
         paused=bool(trunk.pause_reason) and (trunk.paused_until is None or trunk.paused_until > now),
         pause_reason=trunk.pause_reason,
         paused_until=trunk.paused_until,
-        cps=config.get("CPS"),
+        cps=pace_setting.effective(trunk.alias, trunk.cps),
         pace_note=trunk.pace_note if count.get("queued") else "",
         channels=config.get("CHANNELS"),
         calls=count.get("calls", 0),

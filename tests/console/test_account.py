@@ -40,12 +40,14 @@ def test_settings_are_saved(world: World, client: Client) -> None:
         "approval_hours": "5",
         "announce_recording": "on",
         "keep_recipients_days": "30",
+        "duplicates": "once",
+        "opt_out_key": "on",
     }
     response = client.post(world.address("settings"), sent(world, **changes))
     assert response.status_code == 302
     account = Account.objects.get(pk=world.account.pk)
     stored = {name: str(value) for name, value in settings_of(account).items() if name in changes}
-    assert stored == changes | {"announce_recording": "True"}
+    assert stored == changes | {"announce_recording": "True", "opt_out_key": "True"}
     page = get(client, world.address("settings"))
     assert "The settings are saved" in page
     assert 'value="1000"' in page
@@ -55,7 +57,11 @@ def test_settings_are_saved(world: World, client: Client) -> None:
     assert "Campaigns for more people than this need approval: 1000 (before: none)" in page
     client.post(
         world.address("settings"),
-        sent(world, **dict.fromkeys(changes, ""), time_zone="Asia/Kathmandu", approval_hours="5"),
+        sent(
+            world,
+            **dict.fromkeys(changes, "")
+            | {"time_zone": "Asia/Kathmandu", "approval_hours": "5", "duplicates": "keep"},
+        ),
     )
     assert Account.objects.get(pk=account.pk).approval_above is None
 
@@ -73,6 +79,9 @@ def test_settings_are_saved(world: World, client: Client) -> None:
         {"default_spending_limit": "0"},
         {"default_voice": "nobody"},
         {"default_caller": "9840000000"},
+        {"duplicates": "x"},
+        {"cap_days": "5"},
+        {"cap_days": "5", "cap_contacts": "0"},
     ],
 )
 def test_a_wrong_setting_is_said_beside_its_field(
@@ -80,10 +89,16 @@ def test_a_wrong_setting_is_said_beside_its_field(
 ) -> None:
     page = client.post(world.address("settings"), sent(world, **wrong))
     assert page.status_code == 200
-    (name,) = wrong
+    name = "cap_contacts" if "cap_days" in wrong else next(iter(wrong))
     assert f'id="id_{name}_error"' in page.content.decode()
     before = settings_of(world.account)
     assert settings_of(Account.objects.get(pk=world.account.pk)) == before
+
+
+def test_a_limit_of_contacts_is_saved(world: World, client: Client) -> None:
+    client.post(world.address("settings"), sent(world, cap_contacts="2", cap_days="7"))
+    assert Account.objects.get(pk=world.account.pk).frequency_cap == {"contacts": 2, "days": 7}
+    assert 'value="7"' in get(client, world.address("settings"))
 
 
 def test_pages_show_times_in_the_zone_of_the_account(world: World, client: Client) -> None:

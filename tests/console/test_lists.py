@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
 
@@ -144,6 +145,29 @@ def test_a_reply_that_cannot_be_sent_leaves_no_campaign(
     assert Campaign.objects.count() == before
     if number != "12":
         assert said in response.content.decode()
+
+
+def test_opt_outs_are_added_and_removed(world: World, client: Client) -> None:
+    sent = {"number": "9841000077", "channel": "sms", "reason": "Called us"}
+    assert client.post(world.address("opt-outs-add"), sent).status_code == 302
+    page = get(client, world.address("opt-outs"))
+    assert "+9779841000077" in page
+    assert "Called us" in page
+    assert "added by a member" in page
+    client.post(world.address("opt-outs-remove"), {"number": "+9779841000077"})
+    assert "is no longer on the list" in get(client, world.address("opt-outs"))
+    assert client.post(world.address("opt-outs-remove"), {"number": "x"}).status_code == 404
+    client.post(world.address("opt-outs-add"), {"number": "x"})
+    assert 'class="message error"' in get(client, world.address("opt-outs"))
+    file = SimpleUploadedFile("list.csv", b"number,channel\n9841000078,call\n9841000079,\n")
+    client.post(world.address("opt-outs-add"), {"file": file})
+    assert "2 numbers were added." in get(client, world.address("opt-outs"))
+    actions = AuditEntry.objects.filter(account_id=world.account.pk, kind="opt_out")
+    assert list(actions.order_by("pk").values_list("action", flat=True)) == [
+        "opt_outs_added",
+        "opt_out_removed",
+        "opt_outs_added",
+    ]
 
 
 def test_nobody_replies_to_a_number_that_has_opted_out(world: World, client: Client) -> None:

@@ -26,7 +26,13 @@ from tests.iris.test_headers import check
 
 pytestmark = pytest.mark.django_db
 PAGES = ("operator", "operator-accounts", "operator-account", "operator-senders")
-ACTIONS = ("operator-top-up", "operator-look", "operator-decide-sender", "operator-stop-looking")
+ACTIONS = (
+    "operator-top-up",
+    "operator-look",
+    "operator-decide-sender",
+    "operator-stop-looking",
+    "operator-change-trunk",
+)
 
 
 @pytest.fixture
@@ -52,6 +58,8 @@ def sender(world: World) -> Sender:
 def address(name: str, world: World, sender: Sender | None = None) -> str:
     ids = {"operator-decide-sender": 1 if sender is None else sender.pk}
     wants_id = name in ("operator-account", "operator-top-up", "operator-look", "operator-decide-sender")
+    if name == "operator-change-trunk":
+        return reverse(f"console:{name}", args=["sandbox"])
     return reverse(f"console:{name}", args=[ids.get(name, world.account.pk)] if wants_id else [])
 
 
@@ -93,6 +101,7 @@ def test_pages_of_operators_keep_to_their_policy_and_are_in_nepali(
     for name in PAGES:
         check(operator, address(name, world))
         page = in_nepali.get(address(name, world)).content.decode()
+        page = re.sub(r"[\w.]+@example\.com", "", page)
         assert '<html lang="ne">' in page
         assert latin_words(page) <= {"Hari", "WARD", "For", "alerts"}, name
 
@@ -143,12 +152,12 @@ def test_a_form_that_is_sent_twice_tops_up_once(operator: Client, world: World) 
             address("operator-top-up", world), {"amount": "250", "note": "Invoice 7", "cause": found[1]}
         )
     assert Account.objects.get(pk=world.account.pk).balance == before + Decimal(250)
-    entry = AuditEntry.objects.get(account_id=world.account.pk, action="credits_added", details__amount="250")
-    assert (entry.actor_kind, entry.actor_name) == ("operator", "Hari")
+    entry = AuditEntry.objects.get(account_id=world.account.pk, action="credits_added", actor_kind="operator")
+    assert (entry.actor_name, entry.details["note"]) == ("Hari", "Invoice 7")
     assert "Invoice 7" in get(operator, address("operator-account", world))
 
 
-@pytest.mark.parametrize("amount", ["0", "-5", "x", "NaN", "99999999999", "1.234", ""])
+@pytest.mark.parametrize("amount", ["0", "-5", "x", "NaN", "9999999999999", "1.234", ""])
 def test_a_wrong_amount_is_said(operator: Client, world: World, amount: str) -> None:
     before = Account.objects.get(pk=world.account.pk).balance
     sent = {"amount": amount, "cause": "8b2f3a5e-3f3c-4d0f-9a3e-0a6a0c7f1f11"}
@@ -170,6 +179,24 @@ def test_senders_are_approved_and_refused(operator: Client, world: World, sender
     operator.post(path, {"approve": "yes"})
     sender.refresh_from_db()
     assert sender.status == SenderStatus.APPROVED
+
+
+def test_a_trunk_is_paused_resumed_and_gets_another_pace(operator: Client, world: World) -> None:
+    path = reverse("console:operator-change-trunk", args=["sandbox"])
+    operator.post(path, {"pause": "yes", "reason": "The carrier tests its line"})
+    assert "The carrier tests its line" in get(operator, address("operator", world))
+    operator.post(path, {"resume": "yes"})
+    assert "The carrier tests its line" not in get(operator, address("operator", world))
+    operator.post(path, {"pace": "yes", "cps": "२.५"})
+    assert Trunk.objects.get(alias="sandbox").cps == 2.5
+    for wrong in ("0", "-1", "x", "nan", "inf", "1e9"):
+        assert operator.post(path, {"pace": "yes", "cps": wrong}).status_code == 400
+    operator.post(path, {"pace": "yes", "cps": ""})
+    assert Trunk.objects.get(alias="sandbox").cps is None
+    unknown = reverse("console:operator-change-trunk", args=["nothing"])
+    assert operator.post(unknown, {"pause": "yes"}).status_code == 404
+    actions = AuditEntry.objects.filter(kind="trunk").values_list("action", "actor_kind")
+    assert set(actions) == {(f"trunk_{what}", "operator") for what in ("paused", "resumed", "pace_set")}
 
 
 def test_a_paused_trunk_says_why(operator: Client, world: World) -> None:
@@ -196,7 +223,7 @@ def test_an_operator_looks_at_an_account_without_changing_it(
         path = world.address(name)
         methods = methods_of(world, name)
         if "GET" in methods and name not in ("report", "statement-csv"):
-            status = operator.get(path).status_code
+            status = operator.get(f"{path}?with=%2B9779841000000").status_code
             if name != "number-release":  # needs the permission to manage credits
                 assert status == (200 if needed(path) == Permission.VIEW else 403), name
         if "POST" in methods:
