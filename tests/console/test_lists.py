@@ -13,6 +13,7 @@ from django.utils import timezone
 from accounts import apikeys, twins
 from accounts.models import Account, AuditEntry
 from campaigns.models import Campaign, Recipient, ReportFile, ReportStatus
+from campaigns.reports import overview
 from campaigns.reports.figures import figures_of
 from campaigns.reports.states import states_of
 from campaigns.runs.run_statuses import live_run
@@ -50,6 +51,14 @@ def test_strange_searches_are_answered(world: World, client: Client, query: dict
     get(client, world.address("campaigns"), **query)
     get(client, world.address("otps"), **query)
     get(client, world.address("inbox"), **query)
+
+
+def test_home_counts_only_some_of_many_failures(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ">4 people</span>" in get(client, world.address("home"))
+    monkeypatch.setattr(overview, "MAX_COUNTED", 3)
+    assert "more than 3 people" in get(client, world.address("home"))
 
 
 def test_every_figure_is_the_number_of_its_rows(world: World, client: Client) -> None:

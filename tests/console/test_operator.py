@@ -224,7 +224,10 @@ def test_an_operator_looks_at_an_account_without_changing_it(
         methods = methods_of(world, name)
         if "GET" in methods and name not in ("report", "statement-csv"):
             status = operator.get(f"{path}?with=%2B9779841000000").status_code
-            if name != "number-release":  # needs the permission to manage credits
+            if name not in (
+                "number-release",
+                "team-remove",
+            ):  # these check more than the permission of the page
                 assert status == (200 if needed(path) == Permission.VIEW else 403), name
         if "POST" in methods:
             assert operator.post(path, {}).status_code == 403, name
