@@ -1,7 +1,7 @@
 """Campaigns, recipients, runs, sheet imports and surveys."""
 
 from campaigns.models.campaigns import Campaign, Run
-from campaigns.models.choices import LIVE, PENDING, NotStarted, RunStatus, Service, Source
+from campaigns.models.choices import LIVE, PENDING, LeftOut, NotStarted, RunStatus, Service, Source
 from campaigns.models.imports import ImportStatus, SheetImport
 from campaigns.models.recipients import Recipient
 from campaigns.models.surveys import (
@@ -20,6 +20,7 @@ __all__ = [
     "Campaign",
     "ImportStatus",
     "LIVE",
+    "LeftOut",
     "NotStarted",
     "PENDING",
     "Recipient",

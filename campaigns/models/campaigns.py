@@ -86,6 +86,11 @@ class Campaign(models.Model):
         db_default=False,
         help_text="Whether all recipients are; a worker measures those that the release before has added.",
     )
+    duplicates_marked_to = models.BigIntegerField(
+        default=0,
+        db_default=0,
+        help_text="The marks of duplicates are right for the recipients up to this id (`campaigns.duplicates`).",
+    )
     number_count = models.IntegerField(default=0)
     failover_statuses = ArrayField(
         models.SmallIntegerField(choices=DeliveryStatus),
@@ -246,6 +251,29 @@ class Run(models.Model):
         null=True,
         blank=True,
         help_text="Until this time it queues nothing for further recipients, because of its calling hours.",
+    )
+    after_delivery = models.BigIntegerField(
+        default=0,
+        db_default=0,
+        help_text="All deliveries of this run have higher ids. 0 if the previous release has begun it.",
+    )
+    duplicate_count = models.IntegerField(
+        default=0, db_default=0, help_text="Recipients that were left out, because their numbers are repeated."
+    )
+    over_cap_count = models.IntegerField(
+        default=0, db_default=0, help_text="Recipients that were left out by the frequency cap."
+    )
+    wave = models.SmallIntegerField(default=1, db_default=1, help_text="The number of the present wave.")
+    wave_room = models.IntegerField(
+        null=True,
+        blank=True,
+        help_text="How many recipients it may still contact before it waits (`campaigns.runs.waves`). Empty: all.",
+    )
+    wave_after = models.BigIntegerField(
+        default=0, db_default=0, help_text="The recipients of the present wave have higher ids than this."
+    )
+    waits_since = models.DateTimeField(
+        null=True, blank=True, help_text="Since when it has waited until a person lets its next wave begin."
     )
     pause_reason = models.CharField(
         max_length=300,

@@ -19,8 +19,16 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts import credits
-from campaigns.models import Run, RunStatus, Service, Source
-from campaigns.runs import delivery_requests, recipient_statuses, run_statuses, setting_aside, survey_calls
+from campaigns.models import LeftOut, Run, RunStatus, Service, Source
+from campaigns.runs import (
+    delivery_requests,
+    intake,
+    recipient_statuses,
+    run_statuses,
+    setting_aside,
+    survey_calls,
+    waves,
+)
 from campaigns.runs.prices import RunPrices
 from campaigns.runs.rules import rules_of
 from iris.locks import locked
@@ -57,8 +65,11 @@ _last_run_id = 0
 
 
 def unfilled() -> QuerySet[Run]:
-    """Return the runs for whose recipients something must be queued, or that must end them. Others wait for their hours."""
-    open_now = Q(opens_at=None) | Q(opens_at__lte=Now())
+    """Return the runs for whose recipients something must be queued, or that must end them.
+
+    Others wait for their calling hours, or before their next wave.
+    """
+    open_now = (Q(opens_at=None) | Q(opens_at__lte=Now())) & (Q(wave_room=None) | Q(wave_room__gt=0))
     return Run.objects.filter(
         Q(status=RunStatus.STOPPING) | Q(open_now, status=RunStatus.RUNNING), filled_at__isnull=True
     )
@@ -119,46 +130,50 @@ def _advance(run_id: int, status: RunStatus, broken: set[int]) -> bool:
 
 
 def fill(run_id: int) -> int:
-    """Queue deliveries for a run's next recipients, as many as its hopper has room for. Return how many.
+    """Queue deliveries for a run's next recipients, as many as its hopper has room for.
+
+    Recipients that the rules of the run leave out are marked instead (`intake`). Return how many deliveries were queued and
+    recipients left out, or 1 if others must be read first.
 
     Raises SpeechTimedOut, SpeechBudgetExceeded if the speech of a single recipient exceeds the budget of a run, and NoSender
     if the approval of the SMS's sender has ended since the run began.
     """
     run = Run.objects.select_related("campaign", "audio", "hold").get(pk=run_id)
-    if _waits_for_hours(run):
+    if _waits_for_hours(run) or run.wave_room == 0:
         return 0
+    if not intake.is_ready(run):
+        return 1
     room = room_of(run)
     if not room:
         return 0
     run.caller = delivery_requests.caller_of(run)
     speaks = Service(run.campaign.service).calls and run.source == Source.MESSAGE
     limit = min(room, _speech_chunks.get(run.pk, SPEECH_CHUNK)) if speaks else room
-    recipients = delivery_requests.addressees(run.untouched()[:limit])
-    is_last = len(recipients) < limit
-    if run.is_capped and recipients:
+    taken = intake.take(run, limit=limit, count_contacts=speaks or run.is_capped)
+    if run.is_capped and taken.contacts:
         # Read before the credits: a delivery that ends between the two reads returns credits, and the run continues.
         has_unfinished = run_statuses.has_unfinished_deliveries(run.pk)
-        affordable = _count_affordable(run, recipients)
-        if not affordable:
+        taken = taken.first(_count_affordable(run, taken.contacts))
+        if not taken.recipients:
             return 0 if has_unfinished else _end_without_credits(run)
-        is_last = is_last and affordable == len(recipients)
-        recipients = recipients[:affordable]
+    contacts = taken.contacts
     content = survey_calls if run.campaign.service == Service.SURVEY else delivery_requests
     begun_at = time.monotonic()
     try:
-        requests = content.requests_for(run, recipients)
+        rendered = content.requests_for(run, contacts)
     except speech.SpeechBudgetExceeded as error:
-        if len(recipients) == 1 and not error.made_count:
+        if len(contacts) == 1 and not error.made_count:
             raise
-        _speech_chunks[run.pk] = max(
-            1, len(recipients) // 2
-        )  # the recordings made so far are stored and reused
+        _speech_chunks[run.pk] = max(1, len(contacts) // 2)  # the recordings made so far are stored and reused
         return 0
-    if speaks and len(recipients) == limit:
+    if speaks and len(taken.recipients) == limit:
         _adapt_speech_chunk(run.pk, spoken=limit, seconds=time.monotonic() - begun_at)
-    too_long = sum(request.cause == Cause.TOO_LONG for request in requests)
     failpoint("rendered")
     with transaction.atomic():
+        taken = intake.confirm(run, taken)
+        requests = [request for request in rendered if request.item not in taken.left_out]
+        too_long = sum(request.cause == Cause.TOO_LONG for request in requests)
+        wave = waves.after_contacts(run, taken)
         if run.is_capped:
             # Before the run, as in transactions that end deliveries.
             credits.lock_holds([run.hold_id])
@@ -169,18 +184,22 @@ def fill(run_id: int) -> int:
         moved = Run.objects.filter(
             pk=run.pk, status=RunStatus.RUNNING, cursor=run.cursor, filled_at=None
         ).update(
-            cursor=recipients[-1].pk if recipients else run.last_recipient,
-            filled_at=timezone.now() if is_last else None,
+            cursor=taken.recipients[-1].pk if taken.recipients else run.last_recipient,
+            filled_at=timezone.now() if taken.is_last or wave.is_last else None,
             failing_since=None,
             too_long=F("too_long") + too_long,
+            duplicate_count=F("duplicate_count") + taken.count(LeftOut.DUPLICATE),
+            over_cap_count=F("over_cap_count") + taken.count(LeftOut.FREQUENCY_CAP),
+            **wave.fields,
         )
         if not moved:
             return 0
         # A late report may have taken credits since they were counted (`accounts.late_captures`).
-        if run.is_capped and _count_affordable(run, recipients) < len(recipients):
+        if run.is_capped and _count_affordable(run, taken.contacts) < len(taken.contacts):
             transaction.set_rollback(True)
             return 0
         enqueue(requests=requests, needs_senders=True)
+        recipient_statuses.leave_out(run, taken.reasons)
         failpoint("filling")
     failpoint("filled")
     if too_long:
@@ -192,7 +211,7 @@ def fill(run_id: int) -> int:
             run.longest_call or run.call_seconds or 0.0,
             run.voice,
         )
-    return len(requests)
+    return len(requests) + len(taken.reasons)
 
 
 def _waits_for_hours(run: Run) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from django.db import connection, transaction
 from django.utils import timezone
 
-from campaigns.models import Run, RunStatus
+from campaigns.models import LeftOut, Run, RunStatus
 from telephony.engine.lifecycle import Changed
 from telephony.models import Channel, DeliveryStatus
 from telephony.models.statuses import COMPLETED, FAILED, HUNGUP
@@ -60,6 +60,7 @@ def _update_recipients_of(channel: Channel, ended: list[Changed], *, retried: Co
         cursor.execute(
             f"""UPDATE campaigns_recipient r
                    SET status = CASE WHEN {shown} THEN e.status ELSE r.status END,
+                       left_out = CASE WHEN {shown} THEN '' ELSE r.left_out END,
                        seconds = CASE WHEN {shown} THEN e.seconds ELSE r.seconds END,
                        playback = CASE WHEN {shown} THEN e.playback ELSE r.playback END,
                        attempts = CASE WHEN {shown} THEN
@@ -72,6 +73,33 @@ def _update_recipients_of(channel: Channel, ended: list[Changed], *, retried: Co
                  WHERE r.id = e.id AND c.id = r.campaign_id AND run.id = e.batch""",
             parameters,
         )
+
+
+def leave_out(run: Run, reasons: Mapping[int, LeftOut]) -> None:
+    """Mark recipients that a run does not contact as `terminated`, each with the reason."""
+    if not reasons:
+        return
+    ids = sorted(reasons)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT FROM campaigns_recipient WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", [ids]
+        )
+        cursor.execute(
+            """UPDATE campaigns_recipient r
+                  SET status = %s, left_out = e.reason, attempts = %s, seconds = NULL, playback = NULL
+                 FROM unnest(%s::bigint[], %s::text[]) AS e(id, reason) WHERE r.id = e.id""",
+            [
+                int(DeliveryStatus.TERMINATED),
+                _no_attempts(run),
+                ids,
+                [reasons[pk].value for pk in ids],
+            ],
+        )
+
+
+def _no_attempts(run: Run) -> int | None:
+    """Return the number of attempts of a recipient that a run has not tried to reach."""
+    return 0 if "retry" in run.rules else None
 
 
 def attempts_of(ended: Changed) -> int:
@@ -92,8 +120,8 @@ def terminate_untouched(run_id: int, *, limit: int = 5000) -> bool:
         if rows and not run.trial:
             with connection.cursor() as cursor:
                 cursor.execute(
-                    "UPDATE campaigns_recipient SET status = %s, attempts = %s WHERE id = ANY(%s)",
-                    [int(DeliveryStatus.TERMINATED), 0 if "retry" in run.rules else None, rows],
+                    "UPDATE campaigns_recipient SET status = %s, attempts = %s, left_out = '' WHERE id = ANY(%s)",
+                    [int(DeliveryStatus.TERMINATED), _no_attempts(run), rows],
                 )
         run.cursor = rows[-1] if rows else run.last_recipient
         if len(rows) < limit:
