@@ -258,7 +258,9 @@ class Run(models.Model):
         help_text="All deliveries of this run have higher ids. 0 if the previous release has begun it.",
     )
     duplicate_count = models.IntegerField(
-        default=0, db_default=0, help_text="Recipients that were left out, because their numbers are repeated."
+        default=0,
+        db_default=0,
+        help_text="Recipients that were left out, because their numbers are repeated.",
     )
     over_cap_count = models.IntegerField(
         default=0, db_default=0, help_text="Recipients that were left out by the frequency cap."

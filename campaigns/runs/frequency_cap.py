@@ -62,4 +62,3 @@ def _oldest_delivery(owner_id: int, days: int, run_id: int, begun: datetime) -> 
     runs = Run.objects.filter(Q(finished_at=None) | Q(finished_at__gt=since), campaign__owner=owner_id)
     oldest = runs.exclude(status__in=PENDING).aggregate(oldest=Min("after_delivery"))["oldest"]
     return int(oldest or 0)
-

@@ -164,7 +164,9 @@ def fill(run_id: int) -> int:
     except speech.SpeechBudgetExceeded as error:
         if len(contacts) == 1 and not error.made_count:
             raise
-        _speech_chunks[run.pk] = max(1, len(contacts) // 2)  # the recordings made so far are stored and reused
+        _speech_chunks[run.pk] = max(
+            1, len(contacts) // 2
+        )  # the recordings made so far are stored and reused
         return 0
     if speaks and len(taken.recipients) == limit:
         _adapt_speech_chunk(run.pk, spoken=limit, seconds=time.monotonic() - begun_at)

@@ -133,4 +133,3 @@ def _refusal(run: Run | None) -> str:
     if rule is None or run.wave > len(rule.sizes):
         return "This campaign has no further waves: it goes on by itself."
     return f"Wave {run.wave} of this campaign is not complete yet. Wait until its details say that it waits for you."
-
