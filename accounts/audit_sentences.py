@@ -272,6 +272,7 @@ PREDICATES: Mapping[str, Predicate] = {
     "run_begun": _begun,
     "run_paused": _paused,
     "run_resumed": "resumed the campaign {name}",
+    "wave_begun": "let the next wave of the campaign {name} begin",
     "run_stopped": "stopped the campaign {name}",
     "run_withdrawn": "withdrew the run of the campaign {name} that had not started",
     "run_approved": "approved the run of the campaign {name}",

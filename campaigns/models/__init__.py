@@ -1,6 +1,6 @@
 """Campaigns, recipients, runs, sheet imports and surveys."""
 
-from campaigns.models.campaigns import Campaign, Run
+from campaigns.models.campaigns import WAITS, WAITS_FOR_GO_AHEAD, Campaign, Run
 from campaigns.models.choices import LIVE, PENDING, LeftOut, NotStarted, RunStatus, Service, Source
 from campaigns.models.imports import ImportStatus, SheetImport
 from campaigns.models.recipients import Recipient
@@ -36,4 +36,6 @@ __all__ = [
     "SurveyStep",
     "SurveyTemplate",
     "TemplateStep",
+    "WAITS",
+    "WAITS_FOR_GO_AHEAD",
 ]

@@ -15,25 +15,32 @@ from campaigns.models.choices import LIVE, NotStarted, RunStatus, Service, Sourc
 from campaigns.models.recipients import Recipient, RecipientQuerySet
 from telephony.models import Audio, DeliveryStatus, PriceList
 
+# A run that waits before its next wave: it has contacted all recipients of its wave, and has others left.
+WAITS = models.Q(status=RunStatus.RUNNING, wave_room=0, filled_at=None)
+# As WAITS, and the next wave begins only when a person lets it.
+WAITS_FOR_GO_AHEAD = WAITS & models.Q(waits_since__isnull=False)
+
 
 class CampaignQuerySet(models.QuerySet["Campaign"]):
     def owned_by(self, account: Account) -> Self:
         return self.filter(owner=account, deleted_at__isnull=True)
 
     def with_status(self) -> Self:
-        """Annotate `run_status`, `pause_reason` and `too_long`.
+        """Annotate `run_status`, `pause_reason`, `too_long` and `waits_for_go_ahead`.
 
         `run_status` is the status of the latest run, ignoring trials and withdrawn runs, or None if no run remains.
         `pause_reason` says why iris paused the run; it is "" or None if iris did not. `too_long` is
-        `Run.too_long` of the latest run.
+        `Run.too_long` of the latest run. `waits_for_go_ahead`: it waits until a person lets its next wave begin.
         """
         runs = Run.objects.filter(campaign=models.OuterRef("pk"), trial=False)
         latest = runs.exclude(status=RunStatus.WITHDRAWN).order_by("-id")
         paused = Run.objects.filter(campaign=models.OuterRef("pk"), status=RunStatus.PAUSED)
+        waiting = Run.objects.filter(WAITS_FOR_GO_AHEAD, campaign=models.OuterRef("pk"))
         return self.annotate(
             run_status=models.Subquery(latest.values("status")[:1]),
             too_long=models.Subquery(latest.values("too_long")[:1]),
             pause_reason=models.Subquery(paused.values("pause_reason")[:1]),
+            waits_for_go_ahead=models.Exists(waiting),
         )
 
     def with_approval(self) -> Self:

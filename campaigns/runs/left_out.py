@@ -34,7 +34,7 @@ def reason_of_recipient(recipient: Recipient) -> Reason | None:
 def reason_of_run(run: Run) -> Reason | None:
     """Return why a run contacts no further recipients at the moment; None if its waves are not the reason.
 
-    `waves.WAITS` is the same condition for a query.
+    `campaigns.models.WAITS` is the same condition for a query.
     """
     rule = rules_of(run).waves
     if rule is None or not waves.is_waiting(run):

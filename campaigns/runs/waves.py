@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.db.models.functions import Now
 
 from accounts import audit
-from campaigns.models import Campaign, Run, RunStatus, Service
+from campaigns.models import WAITS, Campaign, Run, RunStatus, Service
 from campaigns.runs.intake import Intake
 from campaigns.runs.rules import ContactRules, rules_of
 from campaigns.runs.run_statuses import live_run
@@ -21,11 +21,6 @@ from iris.errors import Conflict
 from telephony.engine.nudge import nudge
 from telephony.models import Channel, Purpose
 from telephony.models.statuses import COMPLETED, END
-
-# The run has contacted all recipients of its wave, and has others left.
-WAITS = Q(status=RunStatus.RUNNING, wave_room=0, filled_at=None)
-# As WAITS, and the next wave begins only when a person lets it.
-WAITS_FOR_GO_AHEAD = WAITS & Q(waits_since__isnull=False)
 
 
 class AfterContacts(NamedTuple):

@@ -27,6 +27,7 @@ SEND = {
     "/approve/",
     "/reject/",
     "/resume/",
+    "/next_wave/",
     "/run-campaign/",
     "/demo-call/",
     "/run-survey/",

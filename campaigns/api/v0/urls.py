@@ -42,6 +42,11 @@ urlpatterns = [
         )
     ),
     *with_and_without_slash(
+        "campaigns/<id:campaign_id>/next_wave",
+        CampaignViewSet.as_view({"post": "next_wave"}),
+        name="v0-campaign-next-wave",
+    ),
+    *with_and_without_slash(
         "number/<id:number_id>", NumberViewSet.as_view({"get": "retrieve", **CHANGES}), name="v0-number"
     ),
     *with_and_without_slash(
