@@ -149,7 +149,7 @@ def fill(run_id: int) -> int:
     run.caller = delivery_requests.caller_of(run)
     speaks = Service(run.campaign.service).calls and run.source == Source.MESSAGE
     limit = min(room, _speech_chunks.get(run.pk, SPEECH_CHUNK)) if speaks else room
-    taken = intake.take(run, limit=limit, count_contacts=speaks or run.is_capped)
+    taken = intake.take(run, limit=limit, count_contacts=speaks or run.is_capped or run.wave_room is not None)
     if run.is_capped and taken.contacts:
         # Read before the credits: a delivery that ends between the two reads returns credits, and the run continues.
         has_unfinished = run_statuses.has_unfinished_deliveries(run.pk)
