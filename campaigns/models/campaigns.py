@@ -48,6 +48,17 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
         runs = Run.objects.filter(campaign=models.OuterRef("pk"), trial=False).order_by("-id")
         return self.annotate(needs_approval=models.Subquery(runs.values("needs_approval")[:1]))
 
+    def with_left_out(self) -> Self:
+        """Annotate `duplicate_count` and `over_cap_count`: how many recipients the latest run has left out.
+
+        Trials are ignored.
+        """
+        latest = Run.objects.filter(campaign=models.OuterRef("pk"), trial=False).order_by("-id")
+        return self.annotate(
+            duplicate_count=models.Subquery(latest.values("duplicate_count")[:1]),
+            over_cap_count=models.Subquery(latest.values("over_cap_count")[:1]),
+        )
+
 
 class Campaign(models.Model):
     """A message with recipients. A campaign can be run any number of times. Each time creates a `Run`."""
