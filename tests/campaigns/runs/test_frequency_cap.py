@@ -13,7 +13,7 @@ from django.db import connection, connections
 
 from campaigns import runs
 from campaigns.models import Campaign, Run, RunStatus, Service
-from campaigns.runs import frequency_cap, hopper
+from campaigns.runs import delivery_requests, frequency_cap, hopper
 from campaigns.runs.limits import FrequencyCap
 from iris.errors import InvalidInput
 from telephony.engine import lifecycle as deliveries
@@ -200,13 +200,13 @@ class TestFilling:
         other = make_campaign(owner=campaign.owner, service=Service.CALL, numbers=(*NUMBERS, 9841000003))
         run = runs.begin(campaign=other, message="Namaste", frequency_cap=ONCE_A_WEEK)
         asked: list[int] = []
-        requests_for = hopper.delivery_requests.requests_for
+        requests_for = delivery_requests.requests_for
 
         def counted(run: Run, recipients: Any) -> Any:
             asked.append(len(recipients))
             return requests_for(run, recipients)
 
-        monkeypatch.setattr(hopper.delivery_requests, "requests_for", counted)
+        monkeypatch.setattr(delivery_requests, "requests_for", counted)
         hopper.fill(run.pk)
         assert asked == [1]
 
