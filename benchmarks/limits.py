@@ -109,22 +109,19 @@ def _fill(iris: LiveIris, campaign: int, count: int, *, cap: dict[str, int] | No
     begun = time.perf_counter()
     begin(iris, campaign, frequency_cap=cap or "off")
     with database(iris) as connection:
-        wait_for(lambda: _is_filled(connection, campaign), seconds=600)
+        wait_for(lambda: _scalar(connection, _FILLED, campaign), seconds=600)
         seconds = time.perf_counter() - begun
         queued = _scalar(connection, _QUEUED, campaign)
-    assert queued == count, queued
-    iris.demo.post(f"/api/system/campaigns/{campaign}/stop/")
-    iris.wait_until(campaign, "Terminated", seconds=600)
+        assert queued == count, queued
+        iris.demo.post(f"/api/system/campaigns/{campaign}/stop/")
+        wait_for(lambda: _scalar(connection, _ENDED, campaign), seconds=600)
     return count / seconds
 
 
 _LATEST = "(SELECT max(id) FROM campaigns_run WHERE campaign_id = %s)"
 _FILLED = f"SELECT filled_at IS NOT NULL FROM campaigns_run WHERE id = {_LATEST}"
+_ENDED = f"SELECT finished_at IS NOT NULL FROM campaigns_run WHERE id = {_LATEST}"
 _QUEUED = f"SELECT count(*) FROM telephony_delivery WHERE status = 0 AND batch = {_LATEST}"
-
-
-def _is_filled(connection: psycopg.Connection, campaign: int) -> bool:
-    return bool(_scalar(connection, _FILLED, campaign))
 
 
 def _scalar(connection: psycopg.Connection, query: str, *parameters: int) -> int:
