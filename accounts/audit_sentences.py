@@ -221,6 +221,13 @@ def _filled_up(entry: AuditEntry, details: Details) -> str:
     return f"filled up the test twin “{entry.object_name}” with {amount:,f} credits"
 
 
+def _support(entry: AuditEntry, details: Details) -> str:
+    return (
+        f"began to look at the account as its members see it, for {details.get('minutes')} minutes, "
+        f"because: {str(details.get('reason', '')).rstrip('.')}"
+    )
+
+
 def _sign_in_failed(entry: AuditEntry, details: Details) -> str:
     return f"failed to sign in as {entry.object_name}"
 
@@ -322,6 +329,8 @@ PREDICATES: Mapping[str, Predicate] = {
     "run_rejected": _rejected,
     "run_expired": "ended the run of the campaign {name}, because nobody approved it in time",
     "exported": _exported,
+    "support_began": _support,
+    "support_ended": "stopped looking at the account",
     "person_exported": "asked for an export of a person's data",
     "person_erased": "asked to erase a person's data",
     "opt_outs_added": _opted_out,

@@ -44,6 +44,12 @@ SENTENCES: dict[str, Promise] = {
     "not_awaiting_approval": _("Nothing waits for approval here any more. Look at the campaign again."),
     "not_found": _("This does not exist, or belongs to another account."),
     "not_in_that_state": _("The campaign is in another state by now, so nothing was changed."),
+    "only_a_visit": _("You look at this account as the operator, so you can only read."),
+    "second_factor_needed": _(
+        "Set up two-step sign-in first. Only then can you look at an account as its members do."
+    ),
+    "too_many_reports": _("Too many reports are being prepared. Wait until one of them is ready."),
+    "too_many_entries": _("These are too many entries for one file. Choose fewer days."),
     "own_run": _("You began this run or changed it, so another person must approve it."),
     "quota_used": _("This account has listened to enough samples for today. Try again tomorrow."),
     "too_many_tags": _("A campaign cannot have so many columns. Choose another list, or remove columns."),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from accounts import members
-from console.navigation import entries
+from accounts.models import User
+from console.navigation import entries, operator_entries
 from console.visits import ConsoleRequest, Visit
 
 
@@ -24,6 +25,18 @@ def render_page(
     if request.user.is_authenticated:
         shared["accounts"] = members.accounts_of(user=request.user)
     return render(request, template, {**shared, **(context or {})}, status=status)
+
+
+def render_operator_page(request: HttpRequest, template: str, context: Mapping[str, Any]) -> HttpResponse:
+    """Render a page of the operator area, or a live part of one."""
+    user = cast(User, request.user)
+    shared = {
+        "here": request.get_full_path(),
+        "navigation": operator_entries(user, request.path),
+        "accounts": members.accounts_of(user=user),
+        "is_operator_area": True,
+    }
+    return render(request, template, {**shared, **context})
 
 
 def render_part(

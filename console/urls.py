@@ -3,6 +3,7 @@
 from django.urls import URLPattern, URLResolver, include, path
 
 from console.views import (
+    audit,
     campaign,
     campaigns,
     credits,
@@ -12,10 +13,13 @@ from console.views import (
     lists,
     messages,
     numbers,
+    operator,
+    opt_outs,
     otps,
     people,
     recipients,
     reports,
+    settings,
     steps,
     team,
     templates,
@@ -68,6 +72,10 @@ of_account: list[URLPattern | URLResolver] = [
     path("templates/<int:template_id>/delete/", templates.delete, name="template-delete"),
     path("inbox/", inbox.inbox, name="inbox"),
     path("inbox/conversation/", inbox.conversation, name="conversation"),
+    path("inbox/reply/", inbox.reply, name="reply"),
+    path("opt-outs/", opt_outs.opt_outs, name="opt-outs"),
+    path("opt-outs/add/", opt_outs.add, name="opt-outs-add"),
+    path("opt-outs/remove/", opt_outs.remove, name="opt-outs-remove"),
     path("otps/", otps.otps, name="otps"),
     path("numbers/", numbers.numbers, name="numbers"),
     path("numbers/buy/", numbers.buy, name="number-buy"),
@@ -77,12 +85,29 @@ of_account: list[URLPattern | URLResolver] = [
     path("team/<int:member_id>/remove/", team.remove, name="team-remove"),
     path("keys/", keys.keys, name="keys"),
     path("keys/<int:key_id>/revoke/", keys.revoke, name="key-revoke"),
+    path("settings/", settings.settings, name="settings"),
+    path("audit/", audit.audit, name="audit"),
+    path("audit/log.csv", audit.log_csv, name="audit-csv"),
     path("credits/", credits.credits, name="credits"),
     path("credits/statement.csv", credits.statement_csv, name="statement-csv"),
+]
+
+# Operators have it beside the admin pages.
+of_server: list[URLPattern | URLResolver] = [
+    path("", operator.overview, name="operator"),
+    path("trunks/<str:alias>/change/", operator.change_trunk, name="operator-change-trunk"),
+    path("accounts/", operator.accounts, name="operator-accounts"),
+    path("accounts/<int:pk>/", operator.account, name="operator-account"),
+    path("accounts/<int:pk>/top-up/", operator.top_up, name="operator-top-up"),
+    path("accounts/<int:pk>/look/", operator.look, name="operator-look"),
+    path("stop-looking/", operator.stop_looking, name="operator-stop-looking"),
+    path("senders/", operator.senders, name="operator-senders"),
+    path("senders/<int:pk>/decide/", operator.decide_sender, name="operator-decide-sender"),
 ]
 
 urlpatterns = [
     path("", home.start, name="start"),
     path("console/", home.start, name="console"),
+    path("console/operator/", include(of_server)),
     path("console/<int:account_id>/", include(of_account)),
 ]

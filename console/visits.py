@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.http import HttpRequest
 from django_htmx.middleware import HtmxDetails
@@ -14,12 +15,16 @@ from accounts.permissions import Permission
 
 @dataclass(frozen=True, kw_only=True)
 class Visit:
-    """A person at a page of an account. `granted` are the person's permissions there."""
+    """A person at a page of an account. `granted` are the person's permissions there.
+
+    `support_until` is set for an operator who looks at the account of others (`console.support`).
+    """
 
     account: Account
     user: User
     granted: frozenset[Permission]
     is_owner: bool
+    support_until: datetime | None = None
 
     def may(self, permission: Permission) -> bool:
         return permission in self.granted

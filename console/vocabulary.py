@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from campaigns.models import Campaign, RunStatus, Service
-from telephony.models import Cause, Channel, DeliveryStatus
+from telephony.models import Cause, Channel, DeliveryStatus, OptOutWay
 from telephony.numbering import Operator
 
 
@@ -136,6 +136,7 @@ CAUSES: dict[str, Promise] = {
     Cause.CUT_OFF: _("The call was cut off before the message ended."),
     Cause.INVALID: _("No phone has this number. Correct it in your list."),
     Cause.REFUSED: _("The carrier refused it."),
+    Cause.BLOCKED: _("The operator of this server has blocked this number. Nothing was charged."),
     Cause.OPTED_OUT: _(
         "This person does not want messages from you, so it was not sent. Nothing was charged."
     ),
@@ -161,6 +162,15 @@ SERVICES: dict[str, Promise] = {
 CHANNELS: dict[str, Promise] = {
     Channel.CALL: pgettext_lazy("channel", "Call"),
     Channel.SMS: pgettext_lazy("channel", "Text message"),
+}
+
+EVERYTHING = pgettext_lazy("channel", "Calls and text messages")
+WAYS: dict[str, Promise] = {
+    OptOutWay.KEYWORD: _("wrote a word in a text message"),
+    OptOutWay.KEY: _("pressed a key in a call"),
+    OptOutWay.API: _("added by a program"),
+    OptOutWay.PERSON: _("added by a member"),
+    OptOutWay.IMPORT: _("added with a file"),
 }
 
 OPERATORS: dict[Operator, Promise] = {

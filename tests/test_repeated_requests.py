@@ -17,6 +17,7 @@ from accounts import credits, departments, twins
 from accounts.models import Account, Member
 from campaigns import runs
 from campaigns.models import Campaign, Service
+from campaigns.runs import hopper
 from iris.api import idempotency
 from telephony.speech import audio
 from tests.campaigns.lists.making import make_list, make_text_template
@@ -53,6 +54,13 @@ def awaiting(owner: Account) -> Campaign:
 def paused(owner: Account) -> Campaign:
     campaign = begun(owner)
     runs.pause(campaign=campaign)
+    return campaign
+
+
+def between_waves(owner: Account) -> Campaign:
+    campaign = campaign_of(owner)
+    run = runs.begin(campaign=campaign, message="Namaste", waves={"sizes": [1, 1]})
+    hopper.fill(run.pk)
     return campaign
 
 
@@ -134,6 +142,7 @@ REQUESTS: dict[str, Callable[[Account], Request]] = {
         lambda: {"contacts": [{"number": 9841000009, "available_tags": {"tags_name": "Ram"}}]},
     ),
     "/api/system/templates/": lambda owner: ({}, lambda: {"name": "Water cut", "message": "Namaste"}),
+    "/api/system/campaigns/<id:campaign_id>/next_wave/": lambda owner: about(between_waves(owner)),
     "/api/system/number/<id:number_id>/": lambda owner: about_first(
         campaign_of(owner), lambda: {"number": 9841000010}
     ),

@@ -15,7 +15,13 @@ from accounts.api.account import Access
 from accounts.api.throttles import address_of
 
 CONSOLE = "/console/"
-PAGES = {"/admin/": ActorKind.OPERATOR, "/accounts/": ActorKind.PERSON, CONSOLE: ActorKind.PERSON}
+# The first prefix counts.
+PAGES = {
+    "/admin/": ActorKind.OPERATOR,
+    "/accounts/": ActorKind.PERSON,
+    f"{CONSOLE}operator/": ActorKind.OPERATOR,
+    CONSOLE: ActorKind.PERSON,
+}
 
 
 def actor_of(request: Request) -> Acting:
@@ -40,7 +46,7 @@ def act_in_pages(
 ) -> Callable[[HttpRequest], HttpResponseBase]:
     """Middleware: name the actor of changes that people make in pages. It must come after the authentication middleware.
 
-    In the admin pages, people act as operators. In the console and the pages of their sign-in, they act in person.
+    In the admin pages and the operator area, people act as operators. In other pages, they act in person.
     """
 
     def with_actor(request: HttpRequest) -> HttpResponseBase:

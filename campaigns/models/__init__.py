@@ -1,11 +1,12 @@
 """Campaigns, recipients, contact lists, runs, sheet imports, surveys and templates."""
 
-from campaigns.models.campaigns import WAITS, WAITS_FOR_GO_AHEAD, Campaign, Run
+from campaigns.models.campaigns import Campaign
 from campaigns.models.choices import LIVE, PENDING, LeftOut, NotStarted, RunStatus, Service, Source
 from campaigns.models.imports import ImportStatus, SheetImport
 from campaigns.models.lists import Audience, Contact, ContactList, ListUse
 from campaigns.models.recipients import Recipient
 from campaigns.models.report_files import ReportFile, ReportFormat, ReportStatus
+from campaigns.models.runs import WAITS, WAITS_FOR_GO_AHEAD, Run
 from campaigns.models.surveys import (
     Answer,
     Step,

@@ -18,6 +18,7 @@ from campaigns.messages import PREFIX
 from campaigns.models import Run
 from console import calendars, numerals, vocabulary
 from console.icons import PATHS
+from console.words_of_people import CUSTOM, PRESETS
 from telephony import speech
 from telephony.models import Audio, Channel
 from telephony.numbering import Operator
@@ -166,6 +167,19 @@ def tag_title(tag: str) -> str:
 def operator_name(operator: Operator) -> str:
     """Return how people call the operator of a network."""
     return str(vocabulary.OPERATORS[operator])
+
+
+@register.simple_tag
+def sender_operator(name: str) -> str:
+    """Return for whose numbers a sender is; an empty name is every operator."""
+    known = name.upper() in Operator.__members__
+    return str(vocabulary.OPERATORS[Operator[name.upper()]]) if known else _("every operator")
+
+
+@register.simple_tag
+def preset_title(preset: str) -> str:
+    """Return how people call a set of permissions."""
+    return str(PRESETS[preset][0] if preset in PRESETS else CUSTOM)
 
 
 @register.simple_tag

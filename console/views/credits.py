@@ -64,7 +64,7 @@ def credits(request: ConsoleRequest) -> HttpResponse:
     return render_page(request, "console/credits.html", context)
 
 
-@page(Permission.VIEW)
+@page(Permission.VIEW, exports=True)
 def statement_csv(request: ConsoleRequest) -> StreamingHttpResponse:
     """Answer the statement as a file, and note in the audit log that it was exported. Raises InvalidInput."""
     account = request.visit.account

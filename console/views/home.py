@@ -45,6 +45,7 @@ def home(request: ConsoleRequest) -> HttpResponse:
         ],
         "next_runs": overview.next_runs(account),
         "shortfalls": overview.shortfalls(account),
+        "most_counted": overview.MAX_COUNTED,
         "latest_messages": inbox.latest(account)[:5],
         "on_hold": overview.on_hold(account),
         "is_new": not running and not Campaign.objects.owned_by(account).exists(),

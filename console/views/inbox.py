@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
+from django import forms
+from django.contrib import messages
+from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts.permissions import Permission
+from campaigns import runs, services
+from campaigns.messages import MAX_CHARACTERS
+from campaigns.models import RunStatus, Service
 from console import vocabulary
 from console.access import page
+from console.errors import sentence_of
 from console.render import render_page
 from console.visits import ConsoleRequest
+from iris.errors import IrisError
 from iris.storable import storable
 from telephony import inbox as inbound
+from telephony.numbering import to_e164
 
 PAGE_SIZE = 50
+
+
+class ReplyForm(forms.Form):
+    text = forms.CharField(
+        label=gettext_lazy("Your reply"),
+        max_length=MAX_CHARACTERS,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text=gettext_lazy("It is sent as a text message and costs as much as one of a campaign."),
+    )
 
 
 @page(Permission.VIEW)
@@ -33,12 +56,45 @@ def inbox(request: ConsoleRequest) -> HttpResponse:
 
 @page(Permission.VIEW)
 def conversation(request: ConsoleRequest) -> HttpResponse:
-    """Show what the account sent to a number and what came back, oldest first."""
-    number = storable(request.GET.get("with", ""))[:32].strip()
+    """Show what the account sent to a number and what came back, oldest first, and a form to reply."""
+    return _conversation(request)
+
+
+@page(Permission.SEND, methods=("POST",))
+def reply(request: ConsoleRequest) -> HttpResponse:
+    """Send a text message to the number. It is a campaign for one person, so it has its price, its rules and its report."""
+    form = ReplyForm(request.POST)
+    number = _number(request)
+    if not form.is_valid() or not number:
+        return _conversation(request, form)
+    try:
+        # If it cannot begin, there is no campaign either.
+        with transaction.atomic():
+            made = services.create_campaign(
+                account=request.visit.account,
+                name=_("Reply to %(number)s") % {"number": number},
+                service=Service.SMS,
+                numbers=[number],
+                message=form.cleaned_data["text"],
+            )
+            run = runs.begin(campaign=made.campaign)
+    except IrisError as error:
+        form.add_error("text", sentence_of(error))
+        return _conversation(request, form)
+    if run.status == RunStatus.AWAITING:
+        messages.success(request, _("A second person must approve the message before it is sent."))
+    else:
+        messages.success(request, _("The message is on its way."))
+    query = urlencode({"with": number})
+    return redirect(f"{reverse('console:conversation', args=[request.visit.account.pk])}?{query}")
+
+
+def _conversation(request: ConsoleRequest, form: ReplyForm | None = None) -> HttpResponse:
+    number = _number(request)
     if not number:
         return redirect("console:inbox", request.visit.account.pk)
-    if number[:1] != "+" and number.isdecimal() and "+" in request.META.get("QUERY_STRING", ""):
-        number = f"+{number}"  # a plus that nobody has encoded arrives as a space
+    opt_out = inbound.opt_out_of(request.visit.account, number)
+    may_reply = request.visit.may_send and opt_out is None and to_e164(number)
     found = inbound.conversation(request.visit.account, number)
     context = {
         "number": number,
@@ -52,6 +108,14 @@ def conversation(request: ConsoleRequest) -> HttpResponse:
             }
             for one in found
         ],
-        "opt_out": inbound.opt_out_of(request.visit.account, number),
+        "opt_out": opt_out,
+        "form": (form or ReplyForm()) if may_reply else None,
     }
     return render_page(request, "console/conversation.html", context)
+
+
+def _number(request: ConsoleRequest) -> str:
+    number = storable(request.GET.get("with", ""))[:32].strip()
+    if number[:1] != "+" and number.isdecimal() and "+" in request.META.get("QUERY_STRING", ""):
+        return f"+{number}"  # a plus that nobody has encoded arrives as a space
+    return number

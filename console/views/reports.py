@@ -51,7 +51,7 @@ def reports(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
     return render_page(request, "console/reports.html", context)
 
 
-@page(Permission.VIEW)
+@page(Permission.VIEW, exports=True)
 def download(request: ConsoleRequest, campaign_id: int, report_id: int) -> StreamingHttpResponse:
     """Answer with the file. Raises NotFound if it has expired, or is not ready yet."""
     campaign = campaign_of(request.visit, campaign_id)

@@ -17,11 +17,15 @@ from pytest_django.live_server_helper import LiveServer
 
 from campaigns.models import Campaign
 from iris.health import record_heartbeat
+from telephony.engine.routing import get_or_create_trunks
+from telephony.models import Sender, SenderStatus
 from tests import engine
 from tests.conftest import require_module, require_program
+from tests.console.test_operator import PAGES as OPERATOR_PAGES
+from tests.console.test_operator import address, set_up_second_factor
 from tests.console.test_pages import readable
 from tests.console.world import client_for, make_world
-from tests.factories import make_account, owner_of
+from tests.factories import make_account, make_user, owner_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 WIDTHS = (360, 1440)
@@ -58,9 +62,25 @@ def page(chromium: Any) -> Iterator[Any]:
     assert problems == []  # such as a script or style that the Content-Security-Policy refuses
 
 
+@pytest.fixture(scope="module")
+def axe() -> Any:
+    return require_module("axe_playwright_python.sync_playwright").Axe()
+
+
+def barriers(page: Any, axe: Any) -> list[str]:
+    """Return what keeps people from using the page, such as too little contrast for those who see badly."""
+    found = axe.run(page).response["violations"]
+    return [
+        f"{one['id']}: {one['nodes'][0]['html']}" for one in found if one["impact"] in ("serious", "critical")
+    ]
+
+
 @pytest.fixture
-def look(page: Any) -> Callable[[str], None]:
-    """Check that the page fits its window, on a telephone and on a desktop. With SCREENSHOTS, also keep dark pictures."""
+def look(page: Any, axe: Any) -> Callable[[str], None]:
+    """Check that the page fits its window, on a telephone and on a desktop, and that axe finds no serious barrier.
+
+    With SCREENSHOTS, also keep dark pictures.
+    """
 
     def look(name: str) -> None:
         for scheme in ("light", "dark") if SCREENSHOTS else ("light",):
@@ -70,6 +90,10 @@ def look(page: Any) -> Callable[[str], None]:
                 assert page.evaluate("document.documentElement.scrollWidth") <= width, (name, width)
                 if SCREENSHOTS:
                     page.screenshot(path=Path(SCREENSHOTS) / f"{name}-{scheme}-{width}.png", full_page=True)
+        # The pages of both languages differ only in their words.
+        for scheme in () if name.endswith("-ne") else ("dark", "light"):
+            page.emulate_media(color_scheme=scheme)
+            assert barriers(page, axe) == [], (name, scheme)
         page.emulate_media(color_scheme="light")
 
     return look
@@ -139,6 +163,7 @@ def test_every_page_fits_its_window_in_both_languages(
             if name in (
                 "example-sheet",
                 "statement-csv",
+                "audit-csv",
                 "report",
                 "campaign-live",
                 "list-export",
@@ -154,6 +179,27 @@ def test_every_page_fits_its_window_in_both_languages(
     look("running")
     page.goto(f"{live_server.url}/accounts/")
     look("sign-in-home")
+
+
+def test_the_operator_area_fits_its_window_in_both_languages(
+    page: Any, live_server: LiveServer, look: Callable[[str], None]
+) -> None:
+    world = make_world()
+    record_heartbeat()
+    get_or_create_trunks()
+    Sender.objects.create(owner=world.account, address="WARD5", operator="ntc", status=SenderStatus.REQUESTED)
+    operator = make_user(is_staff=True, is_superuser=True)
+    set_up_second_factor(operator)
+    sign_in(page, client_for(operator), live_server)
+    for language in ("en", "ne"):
+        page.context.add_cookies([{"name": "django_language", "value": language, "url": live_server.url}])
+        for name in OPERATOR_PAGES:
+            page.goto(live_server.url + address(name, world))
+            look(f"{name}-{language}")
+    page.goto(live_server.url + address("operator-account", world))
+    page.locator("#reason").fill("A member has called")
+    page.locator("form:has(#reason) button").click()
+    look("looking-at-an-account")
 
 
 def test_a_page_is_usable_without_a_mouse(page: Any, live_server: LiveServer) -> None:

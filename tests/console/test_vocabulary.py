@@ -5,19 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.utils import timezone, translation
 
-from accounts.models import CreditEntry
+from accounts.account_settings import SETTINGS as STORED_SETTINGS
+from accounts.actors import ActorKind
+from accounts.audit_sentences import ACTIONS, OBJECT_KINDS
+from accounts.models import AuditEntry, CreditEntry
 from accounts.permissions import PRESETS, Permission
 from accounts.signin.views import PRESETS as PRESET_NAMES
 from campaigns.models import RunStatus, Service
 from campaigns.reports.hindrances import Hindrance, Kind
 from console import calendars, explanations, numerals, vocabulary
+from console.words_of_audit import OBJECTS, SENTENCES, changes_of, sentence_of
 from console.words_of_credits import KINDS
 from console.words_of_people import PERMISSIONS
-from telephony.models import FINAL, Cause, Channel, DeliveryStatus
+from console.words_of_settings import SETTINGS
+from telephony.models import FINAL, Cause, Channel, DeliveryStatus, OptOutWay
 from telephony.numbering import Operator
 
 
@@ -38,6 +44,10 @@ def test_every_status_has_a_word_and_a_sentence() -> None:
     assert {*vocabulary.OUTCOMES, *vocabulary.UNDER_WAY, DeliveryStatus.QUEUED} == set(DeliveryStatus)
     assert set(KINDS) == set(CreditEntry.Kind)
     assert set(PERMISSIONS) == set(Permission)
+    assert set(vocabulary.WAYS) == set(OptOutWay) - {OptOutWay.UNKNOWN}
+    assert set(OBJECTS) == set(OBJECT_KINDS)
+    assert {action.partition(":")[0] for action in SENTENCES} == set(ACTIONS)
+    assert set(SETTINGS) == {"name", *STORED_SETTINGS}
     assert set(PRESET_NAMES) == {*PRESETS, "owner", "custom"}
 
 
@@ -48,6 +58,36 @@ def test_every_hindrance_has_a_sentence(kind: Kind, language: str) -> None:
         assert explained.sentence
         assert "%(" not in explained.sentence
         assert explained.words == "words"
+
+
+DETAILS: dict[str, list[dict[str, Any]]] = {
+    "run_begun": [{"recipients": 1234}, {"trial": True}, {"awaiting": True}, {"starts_at": "2026-11-30"}],
+    "exported": [{"what": "survey"}, {"what": "contacts"}, {"what": "statement"}, {"what": "audit"}],
+    "key_created": [{"scopes": ["view", "send"]}, {"scopes": ["of a later release"], "test": True}],
+    "credits_added": [{"amount": "12.50", "note": "Bank"}],
+    "settings_changed": [
+        {"approval_above": [None, 5], "announce_recording": [False, True], "default_services": ["", "sms"]}
+    ],
+    "sender_approved": [{"operator": "ntc"}, {"operator": ""}, {"operator": "of a later release"}],
+}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_every_action_has_a_sentence(action: str, language: str) -> None:
+    for details in DETAILS.get(action, [{}]):
+        for kind in ActorKind:
+            entry = AuditEntry(
+                action=action, object_name="X", actor_name="Y", actor_kind=kind, details=details
+            )
+            said = " ".join([sentence_of(entry), *changes_of(entry)])
+            assert "%(" not in said
+            assert "None" not in said
+            if kind is ActorKind.PERSON:
+                assert "Y" in said
+
+
+def test_an_action_of_a_later_release_is_described_in_english() -> None:
+    assert "did “flown”" in sentence_of(AuditEntry(action="flown", actor_name="Y", actor_kind="person"))
 
 
 @pytest.mark.parametrize(
