@@ -88,7 +88,7 @@ def show(request: ConsoleRequest, list_id: int) -> HttpResponse:
     left_out = skipped["rows"] if skipped.get("list") == found.pk else _skipped_by_import(found)
     context = {
         "list": found,
-        "people": [(one, [one.tags.get(tag, "") for tag in tags]) for one in shown],
+        "people": [(one, [(tag, one.tags.get(tag, "")) for tag in tags]) for one in shown],
         "tags": tags,
         "more_tags": len(found.tags) - len(tags),
         "words": words,
