@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -24,7 +24,7 @@ def create_template(
     *, account: Account, name: str, message: str, sms_message: str = "", voice: str = ""
 ) -> TextTemplate:
     """Create a template with its first version. Raises InvalidInput."""
-    words = _checked(message=message, sms_message=sms_message, voice=voice)
+    words = _checked({"message": message, "sms_message": sms_message, "voice": voice})
     with transaction.atomic():
         template = TextTemplate.objects.create(owner=account, name=name)
         _add_version(template, words)
@@ -69,7 +69,7 @@ def update_template(*, template: TextTemplate, name: str | None = None, **words:
             raise NotFound("This template was deleted.")
         latest = find_version(found)
         before = {field: getattr(latest, field) for field in WORDS}
-        after = _checked(**{**before, **words})
+        after = {**before, **_checked(words)}
         if after != before:
             _add_version(found, after)
         if name is not None and name != found.name:
@@ -117,17 +117,14 @@ def is_changed(campaign: Campaign) -> bool:
     )
 
 
-def _checked(*, message: str, sms_message: str, voice: str) -> dict[str, str]:
-    """Return the words as they are stored. Raises InvalidInput."""
-    for text in (message, sms_message):
-        parse_message(text)
-    if not message.strip():
+def _checked(words: Mapping[str, str]) -> dict[str, str]:
+    """Return these fields as they are stored. Raises InvalidInput."""
+    for field in ("message", "sms_message"):
+        parse_message(words.get(field, ""))
+    if not words.get("message", "…").strip():
         raise InvalidInput("The template has no message. Write one.")
-    return {
-        "message": message,
-        "sms_message": sms_message,
-        "voice": speech.resolve(voice) if voice else "",
-    }
+    voice = words.get("voice")
+    return {**words, "voice": speech.resolve(voice)} if voice else dict(words)
 
 
 def _add_version(template: TextTemplate, words: dict[str, str]) -> None:

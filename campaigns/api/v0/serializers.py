@@ -180,6 +180,12 @@ def import_json(campaign: Campaign) -> dict[str, Any]:
     return {"import": {**shown, "errors": latest.errors}}
 
 
+def text_version_json(campaign: Campaign) -> dict[str, Any]:
+    """Return the template from which the campaign got its words; empty if there is none. It is an addition."""
+    version = campaign.text_version
+    return {} if version is None else {"template": {"id": version.template_id, "version": version.number}}
+
+
 def limit_json(campaign: Campaign) -> dict[str, Any]:
     """Return the most credits that a run may spend; empty without a limit. It is an addition to the documentation."""
     limit = campaign.spending_limit

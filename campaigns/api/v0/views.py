@@ -31,6 +31,7 @@ from campaigns.api.v0.serializers import (
     import_json,
     limit_json,
     resume_message,
+    text_version_json,
 )
 from campaigns.models import Campaign
 from campaigns.recipients import lists
@@ -81,7 +82,12 @@ class CampaignViewSet(V0ViewSet):
     def retrieve(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
         shown = campaign_json(campaign, run_status=campaign.run_status) | import_json(campaign)
-        shown |= limit_json(campaign) | rules_json(campaign) | approval_json(campaign, request._request)
+        shown |= (
+            limit_json(campaign)
+            | text_version_json(campaign)
+            | rules_json(campaign)
+            | approval_json(campaign, request._request)
+        )
         return success({"messages": "Details Retrived successfully", "details": details(shown)})  # sic
 
     @reads(parsers.TEXTS)

@@ -46,6 +46,8 @@ def test_templates_answer_as_documented(sita: Account, campaign: Campaign) -> No
     assert_answers_as_documented(client, "campaign_use_template", campaign=campaign.pk, template=made.pk)
     campaign.refresh_from_db()
     assert campaign.message == "Namaste {tags_name}, there is no water tomorrow."
+    details = Caller(sita).get(f"/api/system/campaigns/{campaign.pk}/details/")["data"]["details"][0]
+    assert details["template"] == {"id": made.pk, "version": 1}
     versions = Caller(sita).get(f"{TEMPLATES}{made.pk}/versions/")["data"]["versions"]
     assert [one["version"] for one in versions] == [2, 1]
 
