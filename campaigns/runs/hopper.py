@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 
 from django.conf import settings
@@ -138,7 +139,7 @@ def fill(run_id: int) -> int:
     if run.is_capped and recipients:
         # Read before the credits: a delivery that ends between the two reads returns credits, and the run continues.
         has_unfinished = run_statuses.has_unfinished_deliveries(run.pk)
-        affordable = _count_affordable(run, recipients)
+        affordable = count_affordable(run, recipients)
         if not affordable:
             return 0 if has_unfinished else _end_without_credits(run)
         is_last = is_last and affordable == len(recipients)
@@ -177,7 +178,7 @@ def fill(run_id: int) -> int:
         if not moved:
             return 0
         # A late report may have taken credits since they were counted (`accounts.late_captures`).
-        if run.is_capped and _count_affordable(run, recipients) < len(recipients):
+        if run.is_capped and count_affordable(run, recipients) < len(recipients):
             transaction.set_rollback(True)
             return 0
         enqueue(requests=requests, needs_senders=True)
@@ -201,11 +202,16 @@ def _waits_for_hours(run: Run) -> bool:
     A run that calls and sends SMS waits for the hours of its calls. Its SMS then wait in the queue for theirs.
     """
     now = timezone.now()
-    channel = Channel.CALL if Service(run.campaign.service).calls else Channel.SMS
-    opens = rules_of(run).window(channel, now).opens
+    opens = opens_at(run, now)
     if opens > now:
         Run.objects.filter(pk=run.pk, status=RunStatus.RUNNING).update(opens_at=opens)
     return opens > now
+
+
+def opens_at(run: Run, now: datetime) -> datetime:
+    """Return from when on a run may queue something: now, or when its next calling hours begin."""
+    channel = Channel.CALL if Service(run.campaign.service).calls else Channel.SMS
+    return rules_of(run).window(channel, now).opens
 
 
 def move_after_hours() -> None:
@@ -293,7 +299,7 @@ def _count_queued(run: Run) -> int:
     )
 
 
-def _count_affordable(run: Run, recipients: Sequence[delivery_requests.Addressee]) -> int:
+def count_affordable(run: Run, recipients: Sequence[delivery_requests.Addressee]) -> int:
     """Return how many of the next recipients the hold of a run with a spending limit can pay for."""
     unfinished = Delivery.objects.filter(purpose=Purpose.CAMPAIGN, batch=run.pk, status__lt=FINAL).aggregate(
         reserved=Sum(F("credit_limit") * (1 + F("tries_reserved"))),

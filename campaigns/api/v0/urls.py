@@ -2,6 +2,7 @@ from campaigns.api.v0.departments import DepartmentViewSet
 from campaigns.api.v0.numbers import NumberViewSet
 from campaigns.api.v0.statement import StatementViewSet
 from campaigns.api.v0.views import CampaignViewSet
+from campaigns.api.v0.why import WhyViewSet
 from iris.api.views import with_and_without_slash
 
 CHANGES = {"put": "update", "post": "update", "patch": "update"}
@@ -40,6 +41,12 @@ urlpatterns = [
             CampaignViewSet.as_view({"post": action}),
             name=f"v0-campaign-{action}",
         )
+    ),
+    *with_and_without_slash(
+        "campaigns/<id:campaign_id>/why", WhyViewSet.as_view({"get": "campaign"}), name="v0-campaign-why"
+    ),
+    *with_and_without_slash(
+        "number/<id:number_id>/why", WhyViewSet.as_view({"get": "number"}), name="v0-number-why"
     ),
     *with_and_without_slash(
         "number/<id:number_id>", NumberViewSet.as_view({"get": "retrieve", **CHANGES}), name="v0-number"

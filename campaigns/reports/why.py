@@ -1,0 +1,323 @@
+"""Say what holds back the work of a campaign or of one recipient now: each reason has a stable code and a sentence.
+
+`CHECKS` is the registry. Each check looks at one kind of condition, with the functions that also decide: those of runs
+(`campaigns.runs`), of claims (`telephony.engine.held_back`) and of imports. A new rule of reaching people adds a check and
+its codes here. Codes are part of the API; `docs/api-v0.md` lists them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from functools import cached_property
+
+from django.utils import timezone
+
+from campaigns.models import Campaign, ImportStatus, Recipient, Run, RunStatus, SheetImport
+from campaigns.runs import delivery_requests, hopper, run_statuses
+from telephony.engine import held_back, stalls
+from telephony.engine.held_back import HeldTrunk, TrunkHold, Waiting
+from telephony.engine.lifecycle.conditions import Wait
+from telephony.models import Channel, Purpose
+
+
+class Hold(StrEnum):
+    """The codes of what holds a whole run back, or a recipient for whom nothing is queued."""
+
+    NOT_BEGUN = "not_begun"
+    IMPORT = "import"
+    APPROVAL = "approval"
+    SCHEDULED = "scheduled"
+    PAUSED = "paused"
+    SET_ASIDE = "set_aside"
+    STOPPED = "stopped"
+    HOURS = "outside_hours"
+    CREDITS = "credits"
+    FAILING = "preparation_fails"
+    STALLED = "preparation_stalled"
+    IN_TURN = "in_turn"
+    NOT_IN_RUN = "not_in_run"
+    ENDED = "ended"
+    INVALID = "invalid_number"
+    OPTED_OUT = "opted_out"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reason:
+    """A reason, with a `message` for people. `count` is how many calls and SMS it holds back, if they are queued."""
+
+    code: str
+    message: str
+    count: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    trunk: str | None = None
+
+
+class Situation:
+    """What the checks look at: a campaign, its live run if it has one, and one recipient or all."""
+
+    def __init__(self, campaign: Campaign, *, recipient: Recipient | None = None) -> None:
+        self.campaign = campaign
+        self.recipient = recipient
+        self.now = timezone.now()
+
+    @cached_property
+    def run(self) -> Run | None:
+        run = run_statuses.live_run(self.campaign.pk)
+        return None if run is None or run.trial else run
+
+    @cached_property
+    def waiting(self) -> list[Waiting]:
+        """What the unfinished deliveries wait for."""
+        if self.run is None:
+            return []
+        items = None if self.recipient is None else [self.recipient.pk]
+        return held_back.waits(purpose=Purpose.CAMPAIGN, batch=self.run.pk, items=items)
+
+    @cached_property
+    def next_untouched(self) -> list[delivery_requests.Addressee]:
+        """The next recipient for whom nothing has been queued, as a list of at most one."""
+        if self.run is None or self.run.filled_at is not None:
+            return []
+        rows = self.run.untouched()
+        if self.recipient is not None:
+            rows = rows.filter(pk=self.recipient.pk)
+        return delivery_requests.addressees(rows[:1])
+
+    @property
+    def queued(self) -> int:
+        return sum(one.count for one in self.waiting if not one.is_under_way)
+
+    @property
+    def under_way(self) -> int:
+        return sum(one.count for one in self.waiting if one.is_under_way)
+
+
+Check = Callable[[Situation], Iterator[Reason]]
+
+
+def reasons(situation: Situation) -> list[Reason]:
+    """Return what holds the campaign or the recipient back, the most general reasons first; empty if nothing does."""
+    return [reason for check in CHECKS for reason in check(situation)]
+
+
+def _import(situation: Situation) -> Iterator[Reason]:
+    running = SheetImport.objects.filter(campaign=situation.campaign, status=ImportStatus.IMPORTING).first()
+    if running is not None:
+        because = f" The import waits: {running.message}" if running.message else ""
+        yield Reason(
+            code=Hold.IMPORT,
+            message=f"The numbers of this campaign are still being imported: {running.imported:,} so far.{because}",
+            since=running.created_at,
+        )
+
+
+def _run(situation: Situation) -> Iterator[Reason]:
+    """Yield why the run as a whole does not go on."""
+    run = situation.run
+    if run is None:
+        if situation.recipient is None:
+            yield Reason(
+                code=Hold.NOT_BEGUN, message="This campaign is not running. Begin it to reach its numbers."
+            )
+        return
+    match run.status:
+        case RunStatus.AWAITING:
+            until = f" before {_moment(run.approve_until)}" if run.approve_until else ""
+            yield Reason(
+                code=Hold.APPROVAL,
+                message=f"The run waits until another person with the permission “send” approves it{until}.",
+                since=run.created_at,
+                until=run.approve_until,
+            )
+        case RunStatus.SCHEDULED:
+            yield Reason(
+                code=Hold.SCHEDULED,
+                message=f"The run is scheduled for {_moment(run.starts_at)}.",
+                until=run.starts_at,
+            )
+        case RunStatus.PAUSED if run.pause_reason:
+            yield Reason(code=Hold.SET_ASIDE, message=f"iris has paused the run: {run.pause_reason}")
+        case RunStatus.PAUSED:
+            yield Reason(code=Hold.PAUSED, message="The run is paused. Resume it, and it goes on.")
+        case RunStatus.STOPPING:
+            yield Reason(
+                code=Hold.STOPPED,
+                message="The run was stopped: only calls and SMS that were already sent end.",
+            )
+
+
+def _filling(situation: Situation) -> Iterator[Reason]:
+    """Yield why nothing is queued for the next recipients."""
+    run = situation.run
+    if run is None or run.status != RunStatus.RUNNING or not situation.next_untouched:
+        return
+    opens = hopper.opens_at(run, situation.now)
+    if opens > situation.now:
+        yield Reason(
+            code=Hold.HOURS,
+            message=f"It is outside the calling hours. They begin at {_moment(opens)}.",
+            until=opens,
+        )
+        return
+    if run.is_capped and not hopper.count_affordable(run, situation.next_untouched):
+        yield Reason(
+            code=Hold.CREDITS,
+            message="The credit limit of the campaign is used up, or reserved for the calls and SMS under way. What they do"
+            " not use pays for the next ones; otherwise the run ends.",
+        )
+        return
+    if run.failing_since is not None:
+        yield Reason(
+            code=Hold.FAILING,
+            message=f"This server has failed to prepare the next calls or SMS since {_moment(run.failing_since)}. It keeps"
+            " trying for some minutes, and then pauses the run.",
+            since=run.failing_since,
+        )
+    for sentence in stalls.stalled():
+        yield Reason(code=Hold.STALLED, message=sentence)
+    if not hopper.room_of(run):
+        yield Reason(
+            code=Hold.IN_TURN,
+            message="Enough calls and SMS of this run are queued. The next recipients follow as these are sent.",
+        )
+
+
+def _deliveries(situation: Situation) -> Iterator[Reason]:
+    """Yield why queued deliveries are not due. Those of a paused run are not named again."""
+    run = situation.run
+    for one in situation.waiting:
+        if one.wait is None or (
+            one.wait is Wait.PAUSED and run is not None and run.status == RunStatus.PAUSED
+        ):
+            continue
+        yield Reason(
+            code=one.wait, message=_WAITS[one.wait](one), count=one.count, until=_future(one, situation.now)
+        )
+
+
+def _trunks(situation: Situation) -> Iterator[Reason]:
+    """Yield why due deliveries are not submitted."""
+    for held in held_back.trunk_holds(situation.waiting):
+        yield Reason(
+            code=held.hold,
+            message=_TRUNKS[held.hold](held),
+            count=held.count,
+            since=held.since,
+            until=held.until,
+            trunk=held.alias or None,
+        )
+
+
+def _server(situation: Situation) -> Iterator[Reason]:
+    """Yield what holds back every run of this server."""
+    has_work = situation.waiting or situation.next_untouched
+    if situation.run is not None and has_work:
+        for held in held_back.server_holds():
+            yield Reason(code=held.hold, message=_TRUNKS[held.hold](held), since=held.since)
+
+
+def _recipient(situation: Situation) -> Iterator[Reason]:
+    """Yield what concerns only this recipient."""
+    recipient = situation.recipient
+    if recipient is None:
+        return
+    if not recipient.to:
+        yield Reason(code=Hold.INVALID, message=f"“{recipient.number}” is not a phone number that can exist.")
+    elif held_back.has_opted_out(owner_id=situation.campaign.owner_id, to=recipient.to):
+        yield Reason(
+            code=Hold.OPTED_OUT, message="The recipient has opted out, so no call or SMS reaches this number."
+        )
+    if situation.waiting or situation.next_untouched:
+        return
+    if recipient.status is not None:
+        yield Reason(
+            code=Hold.ENDED,
+            message="The last call or SMS to this number has ended, and nothing more is queued for it.",
+        )
+    elif situation.run is not None:
+        yield Reason(
+            code=Hold.NOT_IN_RUN,
+            message="This number does not belong to the present run. The next run can include it.",
+        )
+    else:
+        yield Reason(code=Hold.NOT_BEGUN, message="The campaign of this number is not running.")
+
+
+# In the order of the answer. A rule of reaching people that holds something back adds its check here.
+CHECKS: tuple[Check, ...] = (_recipient, _import, _run, _filling, _server, _deliveries, _trunks)
+
+
+def _moment(moment: datetime | None) -> str:
+    return "" if moment is None else f"{timezone.localtime(moment):%Y-%m-%d %H:%M}"
+
+
+def _future(one: Waiting, now: datetime) -> datetime | None:
+    return one.first_at if one.first_at is not None and one.first_at > now else None
+
+
+def _things(one: Waiting) -> str:
+    """Return the deliveries as the subject of a sentence in the singular or the plural, with its verb “wait”."""
+    noun = "call" if one.channel is Channel.CALL else "SMS"
+    if one.count == 1:
+        return f"1 {noun} waits"
+    return f"{one.count:,} {noun}{'s' if one.channel is Channel.CALL else ''} wait"
+
+
+def _first(one: Waiting) -> str:
+    return f" The first is due at {_moment(one.first_at)}." if one.first_at is not None else ""
+
+
+_WAITS: dict[Wait, Callable[[Waiting], str]] = {
+    Wait.PAUSED: lambda one: f"{_things(one)} until the run is resumed.",
+    Wait.NEXT_TRY: lambda one: (
+        f"{_things(one)} for the next try, because an earlier one did not succeed.{_first(one)}"
+    ),
+    Wait.CARRIER: lambda one: (
+        f"{_things(one)}, because the carrier does not take more now: {one.words.rstrip('.')}.{_first(one)}"
+    ),
+    Wait.HOURS: lambda one: f"{_things(one)} for the calling hours.{_first(one)}",
+    Wait.LATER: lambda one: f"{_things(one)} for a later time.{_first(one)}",
+    Wait.EXPIRED: lambda one: f"{_things(one)} no longer: it is too late to be of use.",
+}
+
+
+def _because(held: HeldTrunk) -> str:
+    since = f" since {_moment(held.since)}" if held.since is not None else ""
+    return f"{since}, because: {held.words.rstrip('.')}."
+
+
+_TRUNKS: dict[TrunkHold, Callable[[HeldTrunk], str]] = {
+    TrunkHold.RESTORED: lambda held: (
+        "This server was restored from a backup, and sends nothing until its operator allows it."
+    ),
+    TrunkHold.NO_WORKER: lambda held: (
+        f"No worker serves the trunk {held.alias}: ask the operator of this server."
+        if held.alias
+        else "No worker of this server is running: ask its operator."
+    ),
+    TrunkHold.NOT_CONFIGURED: lambda held: (
+        f"The trunk {held.alias} is no longer configured: ask the operator."
+    ),
+    TrunkHold.PAUSED: lambda held: (
+        f"The trunk {held.alias} is paused{_because(held)} An operator must open it again."
+    ),
+    TrunkHold.RESTS: lambda held: (
+        f"The trunk {held.alias} rests until {timezone.localtime(held.until):%H:%M:%S}{_because(held)}"
+    ),
+    TrunkHold.OTHERS_FIRST: lambda held: (
+        f"{held.count:,} calls or SMS of urgent runs or with passwords go first on the trunk {held.alias}."
+    ),
+    TrunkHold.NO_FREE_CHANNELS: lambda held: (
+        f"All {held.of} channels of the trunk {held.alias} are busy: {held.count} calls are under way."
+    ),
+    TrunkHold.SLOW: lambda held: (
+        f"The trunk {held.alias} is slower than its setting: {held.words.rstrip('.')}."
+    ),
+    TrunkHold.PACE: lambda held: (
+        f"{held.count:,} queued calls and SMS are sent at the pace of the trunk {held.alias}: {held.of:g} a second."
+    ),
+}
