@@ -166,7 +166,7 @@ DROP FUNCTION accounts_account_audit();
 SETTINGS = (
     "approval_above", "approval_hours", "time_zone", "language", "default_voice", "default_caller", "default_services",
     "default_spending_limit", "announce_recording", "keep_messages_days", "keep_recordings_days", "keep_recipients_days",
-    "retry", "calling_hours", "opt_out_words", "opt_out_key",
+    "retry", "calling_hours", "opt_out_words", "opt_out_key", "alerts_past_opt_outs",
 )  # fmt: skip
 # Those that the migrations 0015 and 0018 watched.
 FIRST_SETTINGS, SETTINGS_WITH_RULES = SETTINGS[:12], SETTINGS[:14]
@@ -210,5 +210,6 @@ CREATE OR REPLACE TRIGGER audit_update AFTER UPDATE OF name, is_suspended, {", "
 
 WATCH_FIRST_SETTINGS = watch_settings(FIRST_SETTINGS)
 WATCH_SETTINGS_WITH_RULES = watch_settings(SETTINGS_WITH_RULES)
+WATCH_SETTINGS_WITH_OPT_OUTS = watch_settings(SETTINGS[:16])
 WATCH_SETTINGS = watch_settings(SETTINGS)
 UNWATCH_SETTINGS = watch_settings(SETTINGS[:2])

@@ -14,8 +14,9 @@ from accounts.api.v0.setting_fields import OFF
 from campaigns.models import Campaign, Run, RunStatus
 from campaigns.reports.expected_end import expected_end
 from campaigns.reports.states import RecipientState
-from campaigns.runs.rules import RULES, chosen_rules, read_calling_hours, read_retry
+from campaigns.runs.rules import RULES, URGENT, chosen_rules, read_calling_hours, read_retry
 from campaigns.runs.run_statuses import live_run
+from campaigns.runs.urgent import UrgentRule
 from iris.api.json_text import json_value
 from iris.errors import InvalidInput
 
@@ -29,7 +30,7 @@ class Rule(serializers.Field[Any, Any, Any, Any]):
     default_error_messages = {
         "brackets": "Send {field} as JSON text in one field, such as {field}={example}.",
     }
-    read: Callable[[object], dict[str, Any]]
+    read: Callable[[object], Any]
     example = "{}"
 
     def __init__(self, *, null: Any = empty, **options: Any) -> None:
@@ -64,6 +65,13 @@ class Hours(Rule):
     example = '{"calls": [{"days": ["sun", "mon"], "from": "09:00", "to": "18:00"}]}'
 
 
+class Urgent(Rule):
+    """Why a run is urgent. “off” means that it is not."""
+
+    read = staticmethod(UrgentRule.parse)
+    example = '{"reason": "Flood warning for ward 5"}'
+
+
 def rules_json(campaign: Campaign) -> dict[str, Any]:
     """Return the rules that hold for the live run, otherwise those of the next one; nothing if there are none.
 
@@ -76,7 +84,7 @@ def rules_json(campaign: Campaign) -> dict[str, Any]:
 
 
 def shown_rules(rules: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: rules[name] for name in RULES if rules.get(name) is not None}
+    return {name: rules[name] for name in (*RULES, URGENT) if rules.get(name) is not None}
 
 
 def tries_json(state: RecipientState) -> dict[str, Any]:

@@ -1,5 +1,6 @@
-"""Campaigns, recipients, runs, sheet imports and surveys."""
+"""Campaigns, recipients, runs, alerts, sheet imports and surveys."""
 
+from campaigns.models.alerts import AlertRecipient, AlertState
 from campaigns.models.campaigns import Campaign, Run
 from campaigns.models.choices import LIVE, PENDING, NotStarted, RunStatus, Service, Source
 from campaigns.models.imports import ImportStatus, SheetImport
@@ -16,6 +17,8 @@ from campaigns.models.surveys import (
 )
 
 __all__ = [
+    "AlertRecipient",
+    "AlertState",
     "Answer",
     "Campaign",
     "ImportStatus",

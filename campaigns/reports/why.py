@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from campaigns.models import Campaign, ImportStatus, Recipient, Run, RunStatus, SheetImport
 from campaigns.runs import delivery_requests, hopper, run_statuses
+from campaigns.runs.rules import rules_of
 from telephony.engine import held_back, stalls
 from telephony.engine.held_back import HeldTrunk, TrunkHold, Waiting
 from telephony.engine.lifecycle.conditions import Wait
@@ -86,6 +87,11 @@ class Situation:
         if self.recipient is not None:
             rows = rows.filter(pk=self.recipient.pk)
         return delivery_requests.addressees(rows[:1])
+
+    @property
+    def passes_opt_outs(self) -> bool:
+        urgent = None if self.run is None else rules_of(self.run).urgent
+        return urgent is not None and urgent.past_opt_outs
 
     @property
     def queued(self) -> int:
@@ -227,7 +233,9 @@ def _recipient(situation: Situation) -> Iterator[Reason]:
         return
     if not recipient.to:
         yield Reason(code=Hold.INVALID, message=f"“{recipient.number}” is not a phone number that can exist.")
-    elif held_back.has_opted_out(owner_id=situation.campaign.owner_id, to=recipient.to):
+    elif held_back.has_opted_out(
+        owner_id=situation.campaign.owner_id, to=recipient.to, past_opt_outs=situation.passes_opt_outs
+    ):
         yield Reason(
             code=Hold.OPTED_OUT, message="The recipient has opted out, so no call or SMS reaches this number."
         )

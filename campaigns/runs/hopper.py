@@ -15,20 +15,27 @@ from decimal import Decimal
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import Count, F, Q, QuerySet, Sum
+from django.db.models import BooleanField, Count, ExpressionWrapper, F, Q, QuerySet, Sum
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts import credits
 from campaigns.models import Run, RunStatus, Service, Source
-from campaigns.runs import delivery_requests, recipient_statuses, run_statuses, setting_aside, survey_calls
+from campaigns.runs import (
+    alerts,
+    delivery_requests,
+    recipient_statuses,
+    run_statuses,
+    setting_aside,
+    survey_calls,
+)
 from campaigns.runs.prices import RunPrices
-from campaigns.runs.rules import rules_of
+from campaigns.runs.rules import URGENT, rules_of
 from iris.locks import locked
 from telephony import speech
 from telephony.engine import lifecycle as deliveries
 from telephony.engine import stalls
-from telephony.engine.enqueue import enqueue
+from telephony.engine.enqueue import DeliveryRequest, enqueue
 from telephony.engine.failpoints import failpoint
 from telephony.models import FINAL, Cause, Channel, Delivery, Purpose
 from telephony.models.statuses import QUEUED
@@ -40,7 +47,8 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 0.05  # seconds between two searches for hoppers with room
 # Speech is synthesized for a chunk of recipients at a time, so that the first calls do not wait for the last recipient. The
 # first chunk of a run has SPEECH_CHUNK recipients. Later chunks take about SPEECH_SECONDS, so that other runs wait little.
-SPEECH_CHUNK, MIN_SPEECH_CHUNK, MAX_SPEECH_CHUNK = 50, 10, 500
+# An urgent run begins with URGENT_SPEECH_CHUNK, so that its first call leaves at once.
+URGENT_SPEECH_CHUNK, SPEECH_CHUNK, MIN_SPEECH_CHUNK, MAX_SPEECH_CHUNK = 5, 50, 10, 500
 SPEECH_SECONDS = 1.0
 
 _speech_chunks: dict[int, int] = {}  # by run
@@ -57,6 +65,10 @@ _next_looks: dict[int, float] = {}  # by run
 _last_run_id = 0
 
 
+_IS_URGENT = Q(rules__has_key=URGENT)
+_URGENT = ExpressionWrapper(_IS_URGENT, BooleanField())
+
+
 def unfilled() -> QuerySet[Run]:
     """Return the runs for whose recipients something must be queued, or that must end them. Others wait for their hours."""
     open_now = Q(opens_at=None) | Q(opens_at__lte=Now())
@@ -68,6 +80,8 @@ def unfilled() -> QuerySet[Run]:
 def fill_all(*, budget: float, waits_for_room: bool = True) -> bool:
     """Keep the hoppers of all running runs full, until no run has recipients left or `budget` seconds have passed.
 
+    Urgent runs go first: whenever anything was queued for another run, they are looked at again.
+
     Several processes may call this; a lock lets only one at a time fill a run. Without `waits_for_room`, return as soon as
     every hopper is full or being filled. If filling a run fails, a later call tries it again. Returns whether runs remain
     that have recipients left.
@@ -76,19 +90,23 @@ def fill_all(*, budget: float, waits_for_room: bool = True) -> bool:
     end = time.monotonic() + budget
     broken: set[int] = set()
     while True:
-        found = list(unfilled().exclude(pk__in=broken).order_by("pk").values_list("pk", "status"))
+        waiting = unfilled().exclude(pk__in=broken).order_by("pk")
+        found = list(waiting.annotate(urgent=_URGENT).values_list("pk", "status", "urgent"))
         if not found:
             return False
         moved = False
-        for pk, status in sorted(found, key=lambda run: run[0] <= _last_run_id):
+        for pk, status, urgent in sorted(found, key=lambda run: (not run[2], run[0] <= _last_run_id)):
             if status == RunStatus.RUNNING and time.monotonic() < _next_looks.get(pk, 0.0):
                 continue
-            _last_run_id = pk
+            if not urgent:
+                _last_run_id = pk
             stalls.note_progress(stalls.FILL if waits_for_room else stalls.FILL_MORE)
             with locked(f"fill:{pk}") as ours:
                 moved |= ours and _advance(pk, RunStatus(status), broken)
             if time.monotonic() >= end:
                 return True
+            if moved and not urgent and unfilled().filter(_IS_URGENT).exclude(pk__in=broken).exists():
+                break
         if not moved:
             if not waits_for_room:
                 return True
@@ -133,9 +151,15 @@ def fill(run_id: int) -> int:
         return 0
     run.caller = delivery_requests.caller_of(run)
     speaks = Service(run.campaign.service).calls and run.source == Source.MESSAGE
-    limit = min(room, _speech_chunks.get(run.pk, SPEECH_CHUNK)) if speaks else room
-    recipients = delivery_requests.addressees(run.untouched()[:limit])
-    is_last = len(recipients) < limit
+    first_chunk = SPEECH_CHUNK if rules_of(run).urgent is None else URGENT_SPEECH_CHUNK
+    limit = min(room, _speech_chunks.get(run.pk, first_chunk)) if speaks else room
+    asks = delivery_requests.asks_if_heard(run)
+    again = alerts.due(run, limit=limit) if asks else []
+    recipients = again or delivery_requests.addressees(run.untouched()[:limit])
+    if asks and not recipients and alerts.are_left(run):
+        return 0
+    # The recipients of a household follow each other, so an alert is filled when none of them is left.
+    is_last = not recipients if asks else len(recipients) < limit
     if run.is_capped and recipients:
         # Read before the credits: a delivery that ends between the two reads returns credits, and the run continues.
         has_unfinished = run_statuses.has_unfinished_deliveries(run.pk)
@@ -144,16 +168,16 @@ def fill(run_id: int) -> int:
             return 0 if has_unfinished else _end_without_credits(run)
         is_last = is_last and affordable == len(recipients)
         recipients = recipients[:affordable]
+    chosen = alerts.choose(run, recipients) if asks and not again else None
+    called = recipients if chosen is None else chosen.to_call
     content = survey_calls if run.campaign.service == Service.SURVEY else delivery_requests
     begun_at = time.monotonic()
     try:
-        requests = content.requests_for(run, recipients)
+        requests = content.requests_for(run, called)
     except speech.SpeechBudgetExceeded as error:
-        if len(recipients) == 1 and not error.made_count:
+        if len(called) == 1 and not error.made_count:
             raise
-        _speech_chunks[run.pk] = max(
-            1, len(recipients) // 2
-        )  # the recordings made so far are stored and reused
+        _speech_chunks[run.pk] = max(1, len(called) // 2)  # the recordings made so far are stored and reused
         return 0
     if speaks and len(recipients) == limit:
         _adapt_speech_chunk(run.pk, spoken=limit, seconds=time.monotonic() - begun_at)
@@ -170,7 +194,7 @@ def fill(run_id: int) -> int:
         moved = Run.objects.filter(
             pk=run.pk, status=RunStatus.RUNNING, cursor=run.cursor, filled_at=None
         ).update(
-            cursor=recipients[-1].pk if recipients else run.last_recipient,
+            cursor=run.cursor if again else recipients[-1].pk if recipients else run.last_recipient,
             filled_at=timezone.now() if is_last else None,
             failing_since=None,
             too_long=F("too_long") + too_long,
@@ -181,6 +205,8 @@ def fill(run_id: int) -> int:
         if run.is_capped and count_affordable(run, recipients) < len(recipients):
             transaction.set_rollback(True)
             return 0
+        if asks:
+            requests = _only_called(run, requests, chosen, again)
         enqueue(requests=requests, needs_senders=True)
         failpoint("filling")
     failpoint("filled")
@@ -194,6 +220,24 @@ def fill(run_id: int) -> int:
             run.voice,
         )
     return len(requests)
+
+
+def _only_called(
+    run: Run,
+    requests: Sequence[DeliveryRequest],
+    chosen: alerts.Chosen | None,
+    again: Sequence[delivery_requests.Addressee],
+) -> list[DeliveryRequest]:
+    """Store which recipients of an alert are called now, and return the requests for them.
+
+    Since the requests were made, others of their households may have heard.
+    """
+    if chosen is None:
+        called = alerts.mark_called(run, [one.pk for one in again])
+    else:
+        called, spared = alerts.add(run, chosen)
+        recipient_statuses.terminate(spared, run=run)
+    return [request for request in requests if request.item in called]
 
 
 def _waits_for_hours(run: Run) -> bool:
@@ -295,7 +339,7 @@ def _count_queued_of_latest(run: Run) -> tuple[int, bool]:
 
 def _count_queued(run: Run) -> int:
     return deliveries.count_due(
-        run.pk, purpose=Purpose.CAMPAIGN, owner_id=run.campaign.owner_id, priority=delivery_requests.PRIORITY
+        run.pk, purpose=Purpose.CAMPAIGN, owner_id=run.campaign.owner_id, priority=rules_of(run).priority
     )
 
 

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from telephony.engine import pacing, restore_hold, trunk_queues, workers
 from telephony.engine.lifecycle.conditions import WAIT, Wait, is_queued_and_due
-from telephony.models import Channel, Purpose, Trunk
+from telephony.models import Cause, Channel, Purpose, Trunk
 from telephony.models.statuses import END, QUEUED
 from telephony.optouts.conditions import opted_out
 
@@ -177,13 +177,22 @@ def _count_before(trunk_id: int, priority: int) -> int:
         return int(cursor.fetchone()[0])
 
 
-def has_opted_out(*, owner_id: int, to: str) -> bool:
-    """Return whether a claim would refuse a delivery of this account to this number, because its owner has opted out."""
-    refused, keys = opted_out("d")
+def refusal_of(*, owner_id: int, to: str, channel: Channel, past_opt_outs: bool = False) -> Cause | None:
+    """Return why a claim would refuse a campaign's delivery of this account to this number; None if it would not."""
+    has_opted_out, keys = opted_out("d")
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""SELECT {refused} FROM (SELECT %(purpose)s::text AS purpose, %(owner)s::bigint AS owner_id,
-                                              %(to)s::text AS "to") AS d""",
-            {"purpose": Purpose.CAMPAIGN.value, "owner": owner_id, "to": to, **keys},
+            f"""SELECT {blocked("d")}, {has_opted_out}
+                  FROM (SELECT %(purpose)s::text AS purpose, %(owner)s::bigint AS owner_id, %(to)s::text AS "to",
+                               %(channel)s::text AS channel, %(past)s::bool AS past_opt_outs) AS d""",
+            {
+                "purpose": Purpose.CAMPAIGN.value,
+                "owner": owner_id,
+                "to": to,
+                "channel": channel.value,
+                "past": past_opt_outs,
+                **keys,
+            },
         )
-        return bool(cursor.fetchone()[0])
+        is_blocked, is_opted_out = cursor.fetchone()
+    return Cause.BLOCKED if is_blocked else Cause.OPTED_OUT if is_opted_out else None

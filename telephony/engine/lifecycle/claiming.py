@@ -97,7 +97,7 @@ def claim(
                    expires_at = statement_timestamp() + make_interval(secs => %(lease)s)
               FROM locked WHERE d.id = locked.id
             RETURNING d.id, d.channel, d."to", d.caller, d.text, d.audio_id, d.attempts, d.owner_id, d.priority,
-                      d.purpose, d.script, d.not_before, d.cause, d.sender, d.not_after
+                      d.purpose, d.script, d.not_before, d.cause, d.sender, d.not_after, d.past_opt_outs
         ), in_round_order AS (
             -- Numbers the rounds again instead of joining `ranked`, which the planner would rescan for each row.
             SELECT *, row_number() OVER (PARTITION BY priority, owner_id ORDER BY not_before, id) AS round FROM taken
