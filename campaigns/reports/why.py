@@ -15,7 +15,16 @@ from functools import cached_property
 
 from django.utils import timezone
 
-from campaigns.models import Campaign, ImportStatus, Recipient, Run, RunStatus, SheetImport
+from campaigns.models import (
+    AlertRecipient,
+    AlertState,
+    Campaign,
+    ImportStatus,
+    Recipient,
+    Run,
+    RunStatus,
+    SheetImport,
+)
 from campaigns.runs import delivery_requests, hopper, run_statuses
 from campaigns.runs.rules import rules_of
 from telephony.engine import held_back, stalls
@@ -39,6 +48,7 @@ class Hold(StrEnum):
     FAILING = "preparation_fails"
     STALLED = "preparation_stalled"
     IN_TURN = "in_turn"
+    HOUSEHOLD = "household"
     NOT_IN_RUN = "not_in_run"
     ENDED = "ended"
     INVALID = "invalid_number"
@@ -92,6 +102,14 @@ class Situation:
     def passes_opt_outs(self) -> bool:
         urgent = None if self.run is None else rules_of(self.run).urgent
         return urgent is not None and urgent.past_opt_outs
+
+    @cached_property
+    def waits_for_household(self) -> int:
+        """How many numbers of an alert wait for a call to another number of their household."""
+        if self.run is None or not delivery_requests.asks_if_heard(self.run):
+            return 0
+        rows = AlertRecipient.objects.filter(run=self.run, state__lte=AlertState.DUE)
+        return (rows if self.recipient is None else rows.filter(recipient=self.recipient)).count()
 
     @property
     def queued(self) -> int:
@@ -192,6 +210,17 @@ def _filling(situation: Situation) -> Iterator[Reason]:
         )
 
 
+def _households(situation: Situation) -> Iterator[Reason]:
+    """Yield how many numbers of an alert wait for another number of their household."""
+    if count := situation.waits_for_household:
+        numbers = "This number waits" if situation.recipient is not None else f"{count:,} numbers wait"
+        yield Reason(
+            code=Hold.HOUSEHOLD,
+            message=f"{numbers} until a call to another number of the household has ended and nobody has heard.",
+            count=count,
+        )
+
+
 def _deliveries(situation: Situation) -> Iterator[Reason]:
     """Yield why queued deliveries are not due. Those of a paused run are not named again."""
     run = situation.run
@@ -239,7 +268,7 @@ def _recipient(situation: Situation) -> Iterator[Reason]:
         yield Reason(
             code=Hold.OPTED_OUT, message="The recipient has opted out, so no call or SMS reaches this number."
         )
-    if situation.waiting or situation.next_untouched:
+    if situation.waiting or situation.next_untouched or situation.waits_for_household:
         return
     if recipient.status is not None:
         yield Reason(
@@ -256,7 +285,7 @@ def _recipient(situation: Situation) -> Iterator[Reason]:
 
 
 # In the order of the answer. A rule of reaching people that holds something back adds its check here.
-CHECKS: tuple[Check, ...] = (_recipient, _import, _run, _filling, _server, _deliveries, _trunks)
+CHECKS: tuple[Check, ...] = (_recipient, _import, _run, _filling, _households, _server, _deliveries, _trunks)
 
 
 def _moment(moment: datetime | None) -> str:

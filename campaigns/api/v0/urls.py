@@ -1,4 +1,5 @@
 from campaigns.api.v0.departments import DepartmentViewSet
+from campaigns.api.v0.hearing import HearingViewSet
 from campaigns.api.v0.numbers import NumberViewSet
 from campaigns.api.v0.statement import StatementViewSet
 from campaigns.api.v0.views import CampaignViewSet
@@ -44,6 +45,11 @@ urlpatterns = [
     ),
     *with_and_without_slash(
         "campaigns/<id:campaign_id>/why", WhyViewSet.as_view({"get": "campaign"}), name="v0-campaign-why"
+    ),
+    *with_and_without_slash(
+        "campaigns/<id:campaign_id>/heard",
+        HearingViewSet.as_view({"get": "retrieve"}),
+        name="v0-campaign-heard",
     ),
     *with_and_without_slash(
         "number/<id:number_id>/why", WhyViewSet.as_view({"get": "number"}), name="v0-number-why"
