@@ -23,14 +23,16 @@ from campaigns.models import (
     Recipient,
     Run,
     RunStatus,
+    Service,
     SheetImport,
 )
-from campaigns.runs import delivery_requests, hopper, run_statuses
+from campaigns.reports.why_sentences import REFUSALS, TRUNKS, WAITS, shown_moment
+from campaigns.runs import delivery_requests, hopper, run_hours, run_statuses
 from campaigns.runs.rules import rules_of
 from telephony.engine import held_back, stalls
-from telephony.engine.held_back import HeldTrunk, TrunkHold, Waiting
+from telephony.engine.held_back import Waiting
 from telephony.engine.lifecycle.conditions import Wait
-from telephony.models import Channel, Purpose
+from telephony.models import Cause, Channel, Purpose
 
 
 class Hold(StrEnum):
@@ -52,7 +54,8 @@ class Hold(StrEnum):
     NOT_IN_RUN = "not_in_run"
     ENDED = "ended"
     INVALID = "invalid_number"
-    OPTED_OUT = "opted_out"
+    OPTED_OUT = Cause.OPTED_OUT.value
+    BLOCKED = Cause.BLOCKED.value
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,7 +153,7 @@ def _run(situation: Situation) -> Iterator[Reason]:
         return
     match run.status:
         case RunStatus.AWAITING:
-            until = f" before {_moment(run.approve_until)}" if run.approve_until else ""
+            until = f" before {shown_moment(run.approve_until)}" if run.approve_until else ""
             yield Reason(
                 code=Hold.APPROVAL,
                 message=f"The run waits until another person with the permission “send” approves it{until}.",
@@ -160,7 +163,7 @@ def _run(situation: Situation) -> Iterator[Reason]:
         case RunStatus.SCHEDULED:
             yield Reason(
                 code=Hold.SCHEDULED,
-                message=f"The run is scheduled for {_moment(run.starts_at)}.",
+                message=f"The run is scheduled for {shown_moment(run.starts_at)}.",
                 until=run.starts_at,
             )
         case RunStatus.PAUSED if run.pause_reason:
@@ -179,11 +182,11 @@ def _filling(situation: Situation) -> Iterator[Reason]:
     run = situation.run
     if run is None or run.status != RunStatus.RUNNING or not situation.next_untouched:
         return
-    opens = hopper.opens_at(run, situation.now)
+    opens = run_hours.opens_at(run, situation.now)
     if opens > situation.now:
         yield Reason(
             code=Hold.HOURS,
-            message=f"It is outside the calling hours. They begin at {_moment(opens)}.",
+            message=f"It is outside the calling hours. They begin at {shown_moment(opens)}.",
             until=opens,
         )
         return
@@ -197,8 +200,8 @@ def _filling(situation: Situation) -> Iterator[Reason]:
     if run.failing_since is not None:
         yield Reason(
             code=Hold.FAILING,
-            message=f"This server has failed to prepare the next calls or SMS since {_moment(run.failing_since)}. It keeps"
-            " trying for some minutes, and then pauses the run.",
+            message=f"This server has failed to prepare the next calls or SMS since"
+            f" {shown_moment(run.failing_since)}. It keeps trying for some minutes, and then pauses the run.",
             since=run.failing_since,
         )
     for sentence in stalls.stalled():
@@ -230,7 +233,7 @@ def _deliveries(situation: Situation) -> Iterator[Reason]:
         ):
             continue
         yield Reason(
-            code=one.wait, message=_WAITS[one.wait](one), count=one.count, until=_future(one, situation.now)
+            code=one.wait, message=WAITS[one.wait](one), count=one.count, until=_future(one, situation.now)
         )
 
 
@@ -239,7 +242,7 @@ def _trunks(situation: Situation) -> Iterator[Reason]:
     for held in held_back.trunk_holds(situation.waiting):
         yield Reason(
             code=held.hold,
-            message=_TRUNKS[held.hold](held),
+            message=TRUNKS[held.hold](held),
             count=held.count,
             since=held.since,
             until=held.until,
@@ -252,7 +255,7 @@ def _server(situation: Situation) -> Iterator[Reason]:
     has_work = situation.waiting or situation.next_untouched
     if situation.run is not None and has_work:
         for held in held_back.server_holds():
-            yield Reason(code=held.hold, message=_TRUNKS[held.hold](held), since=held.since)
+            yield Reason(code=held.hold, message=TRUNKS[held.hold](held), since=held.since)
 
 
 def _recipient(situation: Situation) -> Iterator[Reason]:
@@ -262,12 +265,13 @@ def _recipient(situation: Situation) -> Iterator[Reason]:
         return
     if not recipient.to:
         yield Reason(code=Hold.INVALID, message=f"“{recipient.number}” is not a phone number that can exist.")
-    elif held_back.has_opted_out(
-        owner_id=situation.campaign.owner_id, to=recipient.to, past_opt_outs=situation.passes_opt_outs
+    elif cause := held_back.refusal_of(
+        owner_id=situation.campaign.owner_id,
+        to=recipient.to,
+        channel=Channel.CALL if Service(situation.campaign.service).calls else Channel.SMS,
+        past_opt_outs=situation.passes_opt_outs,
     ):
-        yield Reason(
-            code=Hold.OPTED_OUT, message="The recipient has opted out, so no call or SMS reaches this number."
-        )
+        yield Reason(code=cause, message=REFUSALS[cause])
     if situation.waiting or situation.next_untouched or situation.waits_for_household:
         return
     if recipient.status is not None:
@@ -288,73 +292,5 @@ def _recipient(situation: Situation) -> Iterator[Reason]:
 CHECKS: tuple[Check, ...] = (_recipient, _import, _run, _filling, _households, _server, _deliveries, _trunks)
 
 
-def _moment(moment: datetime | None) -> str:
-    return "" if moment is None else f"{timezone.localtime(moment):%Y-%m-%d %H:%M}"
-
-
 def _future(one: Waiting, now: datetime) -> datetime | None:
     return one.first_at if one.first_at is not None and one.first_at > now else None
-
-
-def _things(one: Waiting) -> str:
-    """Return the deliveries as the subject of a sentence in the singular or the plural, with its verb “wait”."""
-    noun = "call" if one.channel is Channel.CALL else "SMS"
-    if one.count == 1:
-        return f"1 {noun} waits"
-    return f"{one.count:,} {noun}{'s' if one.channel is Channel.CALL else ''} wait"
-
-
-def _first(one: Waiting) -> str:
-    return f" The first is due at {_moment(one.first_at)}." if one.first_at is not None else ""
-
-
-_WAITS: dict[Wait, Callable[[Waiting], str]] = {
-    Wait.PAUSED: lambda one: f"{_things(one)} until the run is resumed.",
-    Wait.NEXT_TRY: lambda one: (
-        f"{_things(one)} for the next try, because an earlier one did not succeed.{_first(one)}"
-    ),
-    Wait.CARRIER: lambda one: (
-        f"{_things(one)}, because the carrier does not take more now: {one.words.rstrip('.')}.{_first(one)}"
-    ),
-    Wait.HOURS: lambda one: f"{_things(one)} for the calling hours.{_first(one)}",
-    Wait.LATER: lambda one: f"{_things(one)} for a later time.{_first(one)}",
-    Wait.EXPIRED: lambda one: f"{_things(one)} no longer: it is too late to be of use.",
-}
-
-
-def _because(held: HeldTrunk) -> str:
-    since = f" since {_moment(held.since)}" if held.since is not None else ""
-    return f"{since}, because: {held.words.rstrip('.')}."
-
-
-_TRUNKS: dict[TrunkHold, Callable[[HeldTrunk], str]] = {
-    TrunkHold.RESTORED: lambda held: (
-        "This server was restored from a backup, and sends nothing until its operator allows it."
-    ),
-    TrunkHold.NO_WORKER: lambda held: (
-        f"No worker serves the trunk {held.alias}: ask the operator of this server."
-        if held.alias
-        else "No worker of this server is running: ask its operator."
-    ),
-    TrunkHold.NOT_CONFIGURED: lambda held: (
-        f"The trunk {held.alias} is no longer configured: ask the operator."
-    ),
-    TrunkHold.PAUSED: lambda held: (
-        f"The trunk {held.alias} is paused{_because(held)} An operator must open it again."
-    ),
-    TrunkHold.RESTS: lambda held: (
-        f"The trunk {held.alias} rests until {timezone.localtime(held.until):%H:%M:%S}{_because(held)}"
-    ),
-    TrunkHold.OTHERS_FIRST: lambda held: (
-        f"{held.count:,} calls or SMS of urgent runs or with passwords go first on the trunk {held.alias}."
-    ),
-    TrunkHold.NO_FREE_CHANNELS: lambda held: (
-        f"All {held.of} channels of the trunk {held.alias} are busy: {held.count} calls are under way."
-    ),
-    TrunkHold.SLOW: lambda held: (
-        f"The trunk {held.alias} is slower than its setting: {held.words.rstrip('.')}."
-    ),
-    TrunkHold.PACE: lambda held: (
-        f"{held.count:,} queued calls and SMS are sent at the pace of the trunk {held.alias}: {held.of:g} a second."
-    ),
-}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from datetime import datetime
 from decimal import Decimal
 
 from django.conf import settings
@@ -25,6 +24,7 @@ from campaigns.runs import (
     alerts,
     delivery_requests,
     recipient_statuses,
+    run_hours,
     run_statuses,
     setting_aside,
     survey_calls,
@@ -144,7 +144,7 @@ def fill(run_id: int) -> int:
     if the approval of the SMS's sender has ended since the run began.
     """
     run = Run.objects.select_related("campaign", "audio", "hold").get(pk=run_id)
-    if _waits_for_hours(run):
+    if run_hours.waits(run):
         return 0
     room = room_of(run)
     if not room:
@@ -238,45 +238,6 @@ def _only_called(
         called, spared = alerts.add(run, chosen)
         recipient_statuses.terminate(spared, run=run)
     return [request for request in requests if request.item in called]
-
-
-def _waits_for_hours(run: Run) -> bool:
-    """Return whether the run must wait for its calling hours; if so, store when they begin.
-
-    A run that calls and sends SMS waits for the hours of its calls. Its SMS then wait in the queue for theirs.
-    """
-    now = timezone.now()
-    opens = opens_at(run, now)
-    if opens > now:
-        Run.objects.filter(pk=run.pk, status=RunStatus.RUNNING).update(opens_at=opens)
-    return opens > now
-
-
-def opens_at(run: Run, now: datetime) -> datetime:
-    """Return from when on a run may queue something: now, or when its next calling hours begin."""
-    channel = Channel.CALL if Service(run.campaign.service).calls else Channel.SMS
-    return rules_of(run).window(channel, now).opens
-
-
-def move_after_hours() -> None:
-    """Let queued deliveries whose calling hours are over wait for the next ones."""
-    for run_id, channel in deliveries.batches_after_hours(Purpose.CAMPAIGN):
-        try:
-            _move_after_hours(run_id, channel)
-        except (OperationalError, InterfaceError):
-            raise
-        except Exception:  # the deliveries of other runs must still move
-            log.exception("Run %d: what its calling hours left over cannot wait for the next ones", run_id)
-
-
-def _move_after_hours(run_id: int, channel: Channel) -> None:
-    opens, closes = rules_of(Run.objects.get(pk=run_id)).window(channel, timezone.now())
-    assert closes is not None
-    moved = deliveries.MOVE_SIZE
-    while moved == deliveries.MOVE_SIZE:
-        moved = deliveries.move_to_hours(
-            purpose=Purpose.CAMPAIGN, batch=run_id, channel=channel, opens=opens, closes=closes
-        )
 
 
 def _adapt_speech_chunk(run_id: int, *, spoken: int, seconds: float) -> None:

@@ -27,8 +27,8 @@ class DeliveryRequest:
     `enqueue` chooses the sender of an SMS.
 
     It is submitted between `not_before` and `not_after`: its calling hours. None means now, and without an end.
-    `tries_reserved` is how many further tries may cost as much again. The hold must cover them, too. With `past_opt_outs`, it
-    also reaches a recipient who has opted out.
+    `tries_reserved` is how many further tries may cost as much again. The hold must cover them, too.
+    With `past_opt_outs`, it also reaches a recipient who has opted out.
     """
 
     owner_id: int

@@ -19,7 +19,7 @@ from telephony.engine import pacing, restore_hold, trunk_queues, workers
 from telephony.engine.lifecycle.conditions import WAIT, Wait, is_queued_and_due
 from telephony.models import Cause, Channel, Purpose, Trunk
 from telephony.models.statuses import END, QUEUED
-from telephony.optouts.conditions import opted_out
+from telephony.optouts.conditions import blocked, opted_out
 
 # The newest unfinished deliveries of a batch, among which `waits` counts. A run with retries can have a million.
 MAX_EXAMINED = 20_000

@@ -12,9 +12,10 @@ from campaigns import runs
 from campaigns.models import AlertRecipient, AlertState, Campaign, Run, RunStatus, Service
 from campaigns.reports.hearing import latest_hearing
 from campaigns.runs import hopper
-from campaigns.runs.heard_key import HEARD_STEP, SECONDS
+from campaigns.runs.heard_key import SECONDS
 from campaigns.runs.outcomes import note_heard
 from campaigns.runs.urgent import UrgentRule
+from telephony.call_scripts import HEARD
 from telephony.engine import lifecycle as deliveries
 from telephony.engine.lifecycle import Claimed, Report
 from telephony.engine.survey_responses import MatchedResponse
@@ -89,7 +90,7 @@ class TestKey:
         assert 3.0 + SECONDS < call.audio_seconds < 20
         assert run.longest_call == pytest.approx(call.audio_seconds, abs=0.1)
         (one,) = Delivery.objects.get().script
-        assert (one["step"], one["answer"]) == (HEARD_STEP, "keys")
+        assert (one["step"], one["answer"]) == (HEARD, "keys")
 
     def test_who_pressed_the_key_has_heard_and_others_have_not(self) -> None:
         campaign, run = alert(None, None, None, None)
@@ -108,7 +109,7 @@ class TestKey:
         _, run = alert(None)
         (call,) = called()
         item = Delivery.objects.get().item
-        pressed = MatchedResponse(Purpose.CAMPAIGN, run.pk, item, HEARD_STEP, "1", run.created_at)
+        pressed = MatchedResponse(Purpose.CAMPAIGN, run.pk, item, HEARD, "1", run.created_at)
         note_heard([pressed])
         assert states_of(run) == [S.HEARD]
         since = AlertRecipient.objects.get().heard_at
