@@ -43,7 +43,9 @@ def clock() -> Iterator[Clock]:
 
 @pytest.fixture(autouse=True)
 def worker(clock: Clock) -> TimeSlice:
-    return TimeSlice.objects.create(name=f"{workers.PREFIX}2:7:server", began_at=clock.now)
+    return TimeSlice.objects.create(
+        name=f"{workers.PREFIX}2:7:server", began_at=clock.now + timedelta(days=9)
+    )
 
 
 @pytest.fixture
@@ -203,7 +205,7 @@ class TestDeliveries:
         campaign, run = begun()
         tick()
         Delivery.objects.update(**changes[place])
-        (waiting,) = held_back.waits(purpose=Delivery.objects.get().purpose, batch=run.pk)
+        (waiting,) = held_back.waits(purpose=Purpose.CAMPAIGN, batch=run.pk)
         assert waiting.wait is not None
         assert not waiting.is_due
         assert claim() == []
