@@ -23,7 +23,7 @@ from telephony.engine import lifecycle as deliveries
 from telephony.engine.held_back import TrunkHold
 from telephony.engine.lifecycle.conditions import CONDITIONS, Wait
 from telephony.engine.submission import pause_trunk
-from telephony.models import Delivery, OptOut, TimeSlice, Trunk
+from telephony.models import Delivery, OptOut, Purpose, TimeSlice, Trunk
 from tests.campaigns.runs.trying import RETRY, TRUNK, begun, claim, end, step, tick
 from tests.clock import Clock, stopped_clock
 from tests.factories import make_account, make_campaign, make_delivery

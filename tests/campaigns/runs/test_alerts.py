@@ -15,7 +15,7 @@ from campaigns.runs import hopper
 from campaigns.runs.heard_key import SECONDS
 from campaigns.runs.outcomes import note_heard
 from campaigns.runs.urgent import UrgentRule
-from telephony.call_scripts import HEARD
+from telephony.call_scripts import HEARD, HINT
 from telephony.engine import lifecycle as deliveries
 from telephony.engine.lifecycle import Claimed, Report
 from telephony.engine.survey_responses import MatchedResponse
@@ -34,11 +34,18 @@ def prices(settings: Any) -> None:
 
 
 def alert(
-    *houses: str | None, sms: bool = False, household: bool = True, **rules: Any
+    *houses: str | None,
+    sms: bool = False,
+    household: bool = True,
+    opt_out_key: bool = False,
+    **rules: Any,
 ) -> tuple[Campaign, Run]:
     """Begin an alert with one number for each house that is named, in this order."""
+    owner = make_account(credits=1000)
+    owner.opt_out_key = opt_out_key
+    owner.save()
     campaign = make_campaign(
-        owner=make_account(credits=1000),
+        owner=owner,
         service=Service.CALL,
         numbers=[9841000001 + place for place in range(len(houses))],
         audio=make_audio(seconds=3.0),
@@ -91,6 +98,14 @@ class TestKey:
         assert run.longest_call == pytest.approx(call.audio_seconds, abs=0.1)
         (one,) = Delivery.objects.get().script
         assert (one["step"], one["answer"]) == (HEARD, "keys")
+
+    def test_the_hint_of_opt_outs_follows_the_request(self) -> None:
+        _, run = alert(None, opt_out_key=True)
+        (call,) = called()
+        asked, hint = Delivery.objects.get().script
+        assert (asked["step"], hint["step"]) == (HEARD, HINT)
+        assert asked["seconds"] + hint["seconds"] == pytest.approx(call.audio_seconds)
+        assert run.longest_call == pytest.approx(call.audio_seconds, abs=0.1)
 
     def test_who_pressed_the_key_has_heard_and_others_have_not(self) -> None:
         campaign, run = alert(None, None, None, None)
