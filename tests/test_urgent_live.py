@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 from django.utils import timezone
 
 from tests.live import ROOT, LiveIris, live_iris, wait_for
+from tests.scale import at_scale
 
 CPS = 20
 ORDINARY, URGENT = 600, 40
@@ -50,9 +51,9 @@ def begin(iris: LiveIris, campaign: int, **fields: Any) -> None:
     assert answer.status_code == 200, answer.text
 
 
-def submissions(iris: LiveIris) -> list[tuple[datetime, bool]]:
+def submissions(iris: LiveIris) -> list[tuple[Any, ...]]:
     """Return when each call was submitted, in order, and whether it is an urgent one."""
-    return iris.rows(  # type: ignore[return-value]
+    return iris.rows(
         "SELECT submitted_at, priority = 5 FROM telephony_delivery WHERE submitted_at IS NOT NULL ORDER BY 1, 2"
     )
 
@@ -74,18 +75,23 @@ def test_an_urgent_run_at_night_goes_before_a_running_campaign(iris: LiveIris) -
     wait_for(lambda: len(submissions(iris)) >= 2 * CPS, seconds=30)
 
     begin(iris, alert, urgent={"reason": "The river rises", "heard": True})
-    (begun,) = iris.rows(f"SELECT created_at FROM campaigns_run WHERE campaign_id = {alert}")[0]
     wait_for(lambda: any(urgent for _, urgent in submissions(iris)), seconds=10)
-    held_up = iris.demo.get(f"/api/system/campaigns/{ordinary}/why/").json()["data"]["reasons"]
+    held_up = iris.demo.get(f"/api/system/campaigns/{ordinary}/why/").json()["data"]
     wait_for(lambda: sum(urgent for _, urgent in submissions(iris)) == URGENT, seconds=30)
 
     order = submissions(iris)
     first = min(at for at, urgent in order if urgent)
     last = max(at for at, urgent in order if urgent)
-    # The trunk's pace is the clock: on a busy machine all of it is slower.
-    assert sum(begun < at < first for at, urgent in order if not urgent) <= 2 * CPS
+    # Calls that were claimed before the urgent ones were queued still leave: those of half a second at most.
+    begun, queued = iris.rows(
+        "SELECT min(r.created_at), min(d.created_at) FROM campaigns_run r JOIN telephony_delivery d ON d.batch = r.id"
+        f" WHERE r.campaign_id = {alert} AND d.purpose = 'campaign'"
+    )[0]
+    assert sum(queued < at < first for at, urgent in order if not urgent) <= CPS
+    if at_scale(False, True):  # seconds count only on a machine that does nothing else
+        assert (first - begun).total_seconds() <= 2
     assert sum(first < at < last for at, urgent in order if not urgent) <= CPS / 2
-    assert {"others_first", "pace"} & {reason["code"] for reason in held_up}
+    assert {"others_first", "pace"} & {reason["code"] for reason in held_up["reasons"]}, (held_up, order)
 
     iris.wait_until(alert, "Completed", seconds=30)
     counts = iris.demo.get(f"/api/system/campaigns/{alert}/heard/").json()["data"]["counts"]

@@ -68,6 +68,11 @@ def called() -> list[Claimed]:
     return [one for one in claim() if one.channel == Channel.CALL]
 
 
+def script() -> list[dict[str, Any]]:
+    """Return the script of the only delivery."""
+    return list(Delivery.objects.get().script or ())
+
+
 def press(calls: list[Claimed], key: str = "1", how: str = "completed") -> None:
     """End these calls, in which people pressed a key."""
     deliveries.apply_reports([Report(id=one.id, at=None, digits=key, **ENDS[how]) for one in calls])
@@ -96,13 +101,13 @@ class TestKey:
         assert call.audio_seconds is not None
         assert 3.0 + SECONDS < call.audio_seconds < 20
         assert run.longest_call == pytest.approx(call.audio_seconds, abs=0.1)
-        (one,) = Delivery.objects.get().script
+        (one,) = script()
         assert (one["step"], one["answer"]) == (HEARD, "keys")
 
     def test_the_hint_of_opt_outs_follows_the_request(self) -> None:
         _, run = alert(None, opt_out_key=True)
         (call,) = called()
-        asked, hint = Delivery.objects.get().script
+        asked, hint = script()
         assert (asked["step"], hint["step"]) == (HEARD, HINT)
         assert asked["seconds"] + hint["seconds"] == pytest.approx(call.audio_seconds)
         assert run.longest_call == pytest.approx(call.audio_seconds, abs=0.1)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -60,10 +61,8 @@ class TestRules:
         assert rules_of(again).priority == PRIORITY
 
     def test_a_change_before_its_start_keeps_it_urgent(self, clock: Clock) -> None:
-        from datetime import timedelta
-
         campaign, run = begun(urgent=FLOOD, starts_at=MIDNIGHT + timedelta(hours=1))
-        services.update_campaign(campaign=campaign, speed=1.2)
+        services.update_campaign(campaign=campaign, speed=Decimal("1.2"))
         (replacing,) = campaign.runs.exclude(pk=run.pk)
         assert replacing.rules["urgent"] == FLOOD.json
 
@@ -146,7 +145,12 @@ class TestOrder:
         _, urgent = begun(numbers=[9841000101], urgent=FLOOD)
         filled: list[int] = []
         fill = hopper.fill
-        monkeypatch.setattr(hopper, "fill", lambda pk: (filled.append(pk), fill(pk))[1])
+
+        def filling(pk: int) -> int:
+            filled.append(pk)
+            return fill(pk)
+
+        monkeypatch.setattr(hopper, "fill", filling)
         hopper.fill_all(budget=0)
         assert filled == [urgent.pk]
 
