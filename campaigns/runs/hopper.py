@@ -19,6 +19,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts import credits
+from campaigns.messages import parse_message
 from campaigns.models import Run, RunStatus, Service, Source
 from campaigns.runs import (
     alerts,
@@ -151,7 +152,11 @@ def fill(run_id: int) -> int:
         return 0
     run.caller = delivery_requests.caller_of(run)
     speaks = Service(run.campaign.service).calls and run.source == Source.MESSAGE
-    first_chunk = SPEECH_CHUNK if rules_of(run).urgent is None else URGENT_SPEECH_CHUNK
+    first_chunk = SPEECH_CHUNK
+    if rules_of(run).urgent is not None:
+        # What it says to everybody was spoken when it began. In small chunks, calls of other runs would leave between its own.
+        speaks = speaks and bool(parse_message(run.message).tags)
+        first_chunk = URGENT_SPEECH_CHUNK
     limit = min(room, _speech_chunks.get(run.pk, first_chunk)) if speaks else room
     asks = delivery_requests.asks_if_heard(run)
     again = alerts.due(run, limit=limit) if asks else []
