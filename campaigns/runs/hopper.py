@@ -154,7 +154,7 @@ def fill(run_id: int) -> int:
     speaks = Service(run.campaign.service).calls and run.source == Source.MESSAGE
     first_chunk = SPEECH_CHUNK
     if rules_of(run).urgent is not None:
-        # What it says to everybody was spoken when it began. In small chunks, calls of other runs would leave between its own.
+        # What it says to everybody was spoken when it began. Between small chunks, calls of other runs would leave.
         speaks = speaks and bool(parse_message(run.message).tags)
         first_chunk = URGENT_SPEECH_CHUNK
     limit = min(room, _speech_chunks.get(run.pk, first_chunk)) if speaks else room
