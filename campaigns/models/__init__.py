@@ -1,5 +1,6 @@
-"""Campaigns, recipients, runs, sheet imports and surveys."""
+"""Campaigns, recipients, runs, alerts, sheet imports and surveys."""
 
+from campaigns.models.alerts import AlertRecipient, AlertState
 from campaigns.models.campaigns import Campaign
 from campaigns.models.choices import LIVE, PENDING, LeftOut, NotStarted, RunStatus, Service, Source
 from campaigns.models.imports import ImportStatus, SheetImport
@@ -18,6 +19,8 @@ from campaigns.models.surveys import (
 )
 
 __all__ = [
+    "AlertRecipient",
+    "AlertState",
     "Answer",
     "Campaign",
     "ImportStatus",
