@@ -98,7 +98,7 @@ def test_campaign_goes_on_over_the_second_trunk_while_the_first_is_dead(tmp_path
         with live_iris(
             tmp_path / "iris", IRIS_CARRIERS_FILE=str(file), IRIS_HOPPER_SIZE=str(COUNT // 4)
         ) as iris:
-            iris.manage("topup", "demo@example.com", str(2 * COUNT))
+            iris.manage("topup", "demo@example.com", str(10 * COUNT))
             _run(iris, first, second)
 
 
