@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Exists, Q
 
 from accounts import links, services
-from accounts.models import Account, Member, MemberQuerySet, User
+from accounts.models import Account, EndedLogin, Member, MemberQuerySet, User
 from accounts.permissions import ALL, OWNER, PRESETS, Permission, check
+from accounts.prepared import PreparedQuery
 from iris.errors import Conflict, InvalidInput, NotAllowed, NotFound
 
 
@@ -61,19 +62,36 @@ class Standing:
     is_owner: bool
 
 
-def standing(
-    *, memberships: MemberQuerySet, account_id: int | None, member_id: int | None = None
-) -> Standing | None:
-    """Return the standing of a person in the account `account_id`. Return None if the person is no member.
+def _memberships(user_id: int, login: str) -> MemberQuerySet:
+    """Return the memberships of a person, from the earliest to the latest; none if this login has ended."""
+    has_not_ended = ~Exists(EndedLogin.objects.filter(login=login))
+    return (
+        Member.objects.filter(has_not_ended, user=user_id)
+        .select_related("account__parent", "user")
+        .order_by("joined_at", "pk")
+    )
 
-    If `account_id` is None, return the standing in the account that the person joined first. `memberships` are those of one
-    person. Memberships in the account and in its parent apply. For a test twin, memberships in the account that it tests
-    for, and in that account's parent, apply. If `member_id` is given, it must be one of these. Executes at most two queries.
+
+_FIRST = PreparedQuery(lambda user_id, login: _memberships(user_id, login)[:1], int, str)
+_ACTING = PreparedQuery(
+    lambda user_id, login, account_id: _memberships(user_id, login).acting_for(account_id), int, str, int
+)
+
+
+def standing(
+    *, user_id: int, login: str = "", account_id: int | None, member_id: int | None = None
+) -> Standing | None:
+    """Return the standing of a person in the account `account_id`.
+
+    Return None if the person is no member, or if `login` is a login of the person that has ended.
+
+    If `account_id` is None, return the standing in the account that the person joined first. Memberships in the account and
+    in its parent apply. For a test twin, memberships in the account that it tests for, and in that account's parent, apply.
+    If `member_id` is given, it must be one of these. Executes at most two queries.
     """
-    memberships = memberships.select_related("account__parent", "user").order_by("joined_at", "pk")
     if account_id is None:
         # Twins have no members, so none can be the first account.
-        first = memberships.first()
+        first = _FIRST.first(user_id, login)
         if first is None:
             return None
         # A membership in the parent may add permissions.
@@ -81,7 +99,7 @@ def standing(
         counting = [first] if first.account.parent_id is None else []
     else:
         counting = []
-    counting = counting or list(memberships.acting_for(account_id))
+    counting = counting or _ACTING.rows(user_id, login, account_id)
     if not counting or (member_id is not None and member_id not in {member.pk for member in counting}):
         return None
     own = next((member for member in counting if member.account_id == account_id), None)
@@ -102,7 +120,7 @@ def standing_of(*, user: User, account_id: int | None = None) -> Standing:
 
     If `account_id` is None, return the standing in the account that the person joined first. Raises NotAMember.
     """
-    found = standing(memberships=Member.objects.filter(user=user), account_id=account_id)
+    found = standing(user_id=user.pk, account_id=account_id)
     if found is None:
         raise not_a_member(account_id)
     return found

@@ -9,19 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.apps import apps
 from django.conf import settings
 from django.core.management.color import Style
 from django.core.management.commands import flush
+from django.core.management.sql import emit_post_migrate_signal
 from django.db import connection
-from django.db.models.signals import post_migrate
+
+from telephony.engine import restore_hold
+from telephony.speech import voices
 
 # TRUNCATE a database with a larger table: it is quicker than DELETE, and leaves no dead rows that slow down later tests.
 LARGE_TABLE = 2**20  # bytes
 # Django's receivers of `post_migrate`, which is sent after a flush, would create the same rows again.
 KEPT = frozenset({"django_content_type", "auth_permission"})
-# The app whose receivers of `post_migrate` fill its emptied tables: voices, and the marks of the database.
-REFILLED = "telephony"
 
 
 def install() -> None:
@@ -32,7 +32,6 @@ def install() -> None:
     if settings.IRIS_DATABASE_URL is not None:
         return
     truncate = connection.ops.sql_flush
-    emit = flush.emit_post_migrate_signal
     keeps_rows = False
 
     def sql_flush(style: Style, tables: Sequence[str], **options: Any) -> list[str]:
@@ -51,18 +50,17 @@ def install() -> None:
             *(f"DELETE FROM {quoted[table]}" for table in tables if sizes[table] and table not in KEPT),
         ]
 
-    def emit_post_migrate_signal(verbosity: int, interactive: bool, db: str, **options: Any) -> None:
+    def emit_signal(verbosity: int, interactive: bool, db: str, **options: Any) -> None:
         if not keeps_rows:
-            emit(verbosity, interactive, db, **options)
+            emit_post_migrate_signal(verbosity, interactive, db, **options)
             return
-        app = apps.get_app_config(REFILLED)
-        post_migrate.send(
-            sender=app, app_config=app, verbosity=verbosity, interactive=interactive, using=db, **options
-        )
+        # iris's own receivers, which fill emptied tables (telephony.apps)
+        voices.seed(using=db)
+        restore_hold.adopt_new(using=db)
 
     # mypy refuses assignments to methods and functions.
     setattr(connection.ops, "sql_flush", sql_flush)  # noqa: B010
-    setattr(flush, "emit_post_migrate_signal", emit_post_migrate_signal)  # noqa: B010
+    setattr(flush, "emit_post_migrate_signal", emit_signal)  # noqa: B010
 
 
 def _sizes() -> dict[str, int]:

@@ -155,11 +155,8 @@ def _access_of_token(request: Request, token: Token) -> tuple[User, Access]:
     """
     named = _named_account(request)
     account_id, member_id = _claimed(token) if named is None else (named, None)
-    has_not_ended = ~Exists(EndedLogin.objects.filter(login=_login_of(token)))
     standing = members.standing(
-        memberships=Member.objects.filter(has_not_ended, user=_user_id(token) or 0),
-        account_id=account_id,
-        member_id=member_id,
+        user_id=_user_id(token) or 0, login=_login_of(token), account_id=account_id, member_id=member_id
     )
     user = _user_of(token) if standing is None else standing.member.user
     if user is None:

@@ -109,12 +109,10 @@ def rules_json(campaign: Campaign) -> dict[str, Any]:
     """
     run = live_run(campaign.pk)
     if run is None or run.trial:
-        latest = Run.objects.filter(campaign=campaign, trial=False).order_by("-pk").first()
-        return shown_rules(chosen_rules(campaign)) | _left_out_json(latest)
+        return shown_rules(chosen_rules(campaign)) | _left_out_json(campaign)
     run.campaign = campaign
-    return (
-        shown_rules(run.rules) | _waiting_json(run) | _end_json(run) | _wave_json(run) | _left_out_json(run)
-    )
+    shown = shown_rules(run.rules) | _waiting_json(run) | _end_json(run)
+    return shown | _wave_json(run) | _left_out_json(campaign)
 
 
 def waiting_wave_json(campaign: Campaign) -> dict[str, Any]:
@@ -146,11 +144,12 @@ def _wave_json(run: Run) -> dict[str, Any]:
     return {"wave": shown}
 
 
-def _left_out_json(run: Run | None) -> dict[str, Any]:
-    if run is None or not (run.duplicate_count or run.over_cap_count):
-        return {}
-    counts = {LeftOut.DUPLICATE: run.duplicate_count, LeftOut.FREQUENCY_CAP: run.over_cap_count}
-    return {"left_out": {reason.value: count for reason, count in counts.items() if count}}
+def _left_out_json(campaign: Campaign) -> dict[str, Any]:
+    """Return how many recipients were left out for each reason (see `with_left_out`), or nothing if none were."""
+    fields = {LeftOut.DUPLICATE: "duplicate_count", LeftOut.FREQUENCY_CAP: "over_cap_count"}
+    counts = {reason.value: getattr(campaign, field, None) for reason, field in fields.items()}
+    shown = {code: count for code, count in counts.items() if count}
+    return {"left_out": shown} if shown else {}
 
 
 def shown_rules(rules: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """Campaigns, recipients, runs, sheet imports and surveys."""
 
-from campaigns.models.campaigns import WAITS, WAITS_FOR_GO_AHEAD, Campaign, Run
+from campaigns.models.campaigns import Campaign
 from campaigns.models.choices import LIVE, PENDING, LeftOut, NotStarted, RunStatus, Service, Source
 from campaigns.models.imports import ImportStatus, SheetImport
 from campaigns.models.recipients import Recipient
 from campaigns.models.report_files import ReportFile, ReportFormat, ReportStatus
+from campaigns.models.runs import WAITS, WAITS_FOR_GO_AHEAD, Run
 from campaigns.models.surveys import (
     Answer,
     Step,

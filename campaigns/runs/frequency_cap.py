@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -31,17 +32,20 @@ def over_cap(run: Run, cap: FrequencyCap, recipients: Sequence[Addressee]) -> se
     The result is only certain until the transaction ends, and only with `lock_counts`.
     """
     since = timezone.now() - timedelta(days=cap.days)
+    here = Counter(one.to for one in recipients if one.to)  # an invalid number is nobody's
     counts = count_contacts(
-        list({one.to for one in recipients if one.to}),
+        list(here),
         owner_id=run.campaign.owner_id,
         purpose=Purpose.CAMPAIGN,
         since=since,
         after=_oldest_delivery(run.campaign.owner_id, cap.days, run.pk, run.created_at),
+        # With fewer contacts, all of these recipients may be contacted.
+        at_least=max(1, cap.contacts + 1 - max(here.values(), default=0)),
     )
     over = set()
     for one in recipients:
         if not one.to:
-            continue  # an invalid number is nobody's
+            continue
         before = counts.get(one.to, 0)
         if before >= cap.contacts:
             over.add(one.pk)

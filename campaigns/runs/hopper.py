@@ -151,7 +151,7 @@ def fill(run_id: int) -> int:
     run.caller = delivery_requests.caller_of(run)
     speaks = Service(run.campaign.service).calls and run.source == Source.MESSAGE
     limit = min(room, _speech_chunks.get(run.pk, SPEECH_CHUNK)) if speaks else room
-    taken = intake.take(run, limit=limit, count_contacts=speaks or run.is_capped)
+    taken = intake.take(run, limit=limit, count_contacts=speaks or run.is_capped or run.wave_room is not None)
     if run.is_capped and taken.contacts:
         # Read before the credits: a delivery that ends between the two reads returns credits, and the run continues.
         has_unfinished = run_statuses.has_unfinished_deliveries(run.pk)
@@ -206,10 +206,8 @@ def fill(run_id: int) -> int:
         recipient_statuses.leave_out(run, taken.reasons)
         failpoint("filling")
     failpoint("filled")
-    seeds.send_due(
-        run,
-        cursor=taken.recipients[-1].pk if taken.recipients and not taken.is_last else run.last_recipient,
-    )
+    if taken.is_last or taken.recipients:
+        seeds.send_due(run, cursor=run.last_recipient if taken.is_last else taken.recipients[-1].pk)
     if too_long:
         log.warning(
             "Run %d: %d calls are not made, because their speech is longer than the %.0f s that are held for each."
@@ -237,22 +235,25 @@ def _waits_for_hours(run: Run) -> bool:
 
 def move_after_hours() -> None:
     """Let queued deliveries whose calling hours are over wait for the next ones."""
-    for run_id, channel in deliveries.batches_after_hours(Purpose.CAMPAIGN):
-        try:
-            _move_after_hours(run_id, channel)
-        except (OperationalError, InterfaceError):
-            raise
-        except Exception:  # the deliveries of other runs must still move
-            log.exception("Run %d: what its calling hours left over cannot wait for the next ones", run_id)
+    for purpose in (Purpose.CAMPAIGN, Purpose.SEED):
+        for run_id, channel in deliveries.batches_after_hours(purpose):
+            try:
+                _move_after_hours(run_id, channel, purpose)
+            except (OperationalError, InterfaceError):
+                raise
+            except Exception:  # the deliveries of other runs must still move
+                log.exception(
+                    "Run %d: what its calling hours left over cannot wait for the next ones", run_id
+                )
 
 
-def _move_after_hours(run_id: int, channel: Channel) -> None:
+def _move_after_hours(run_id: int, channel: Channel, purpose: Purpose) -> None:
     opens, closes = rules_of(Run.objects.get(pk=run_id)).window(channel, timezone.now())
     assert closes is not None
     moved = deliveries.MOVE_SIZE
     while moved == deliveries.MOVE_SIZE:
         moved = deliveries.move_to_hours(
-            purpose=Purpose.CAMPAIGN, batch=run_id, channel=channel, opens=opens, closes=closes
+            purpose=purpose, batch=run_id, channel=channel, opens=opens, closes=closes
         )
 
 

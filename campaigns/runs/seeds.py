@@ -35,8 +35,11 @@ def send_due(run: Run, *, cursor: int) -> None:
         return
     try:
         numbers = seeds.numbers_of(run.campaign.owner_id)
-        if numbers and (due := _due_places(run, len(numbers), cursor) - seeds.places_sent(run.pk)):
-            for place in sorted(due):
+        if not numbers:
+            return
+        sent = seeds.sent_to(run.pk)
+        for place in sorted(_due_places(run, len(numbers), cursor) - sent.keys()):
+            if numbers[place] not in sent.values():  # the numbers may have changed their places since
                 _send(run, place, numbers[place])
     except IrisError as error:
         log.warning("The SMS of run %d to seed numbers are not sent: %s", run.pk, error)
@@ -74,7 +77,7 @@ def _request(run: Run, place: int, number: str) -> DeliveryRequest:
     message = parse_message(run.sms_message)
     text = message.render(_names_of_tags(message))
     price = RunPrices(run).of_sms(number, segments_of(text))
-    seed = Addressee(place, number, {})
+    seed = Addressee(seeds.item_of(run.pk, place), number, {})
     return delivery_request(run, Channel.SMS, seed, text, None, price, purpose=Purpose.SEED)
 
 

@@ -18,14 +18,16 @@ IS_CONTACT = f"""(d.status < {END} OR (coalesce(d.submitted_at, d.claimed_at) > 
 
 
 def count_contacts(
-    numbers: Sequence[str], *, owner_id: int, purpose: Purpose, since: datetime, after: int
+    numbers: Sequence[str], *, owner_id: int, purpose: Purpose, since: datetime, after: int, at_least: int = 1
 ) -> dict[str, int]:
     """Return how many items this account has contacted at each of these numbers (E.164), or will: its queue counts, too.
 
     An item counts once, whatever its channels and tries. Contacts before `since` do not count. Only deliveries with an id
-    above `after` are read: the caller knows that all others ended before `since`. Numbers without contacts are left out.
+    above `after` are read: the caller knows that all others ended before `since`. Numbers with fewer than `at_least`
+    contacts may be left out.
     """
-    if not numbers:
+    often = _numbers_with_deliveries(numbers, after=after, at_least=at_least)
+    if not often:
         return {}
     with connection.cursor() as cursor:
         cursor.execute(
@@ -35,7 +37,7 @@ def count_contacts(
                            AND d.purpose = %(purpose)s AND {IS_CONTACT}) contacts
                  GROUP BY "to\"""",
             {
-                "numbers": list(numbers),
+                "numbers": often,
                 "after": after,
                 "owner": owner_id,
                 "purpose": purpose.value,
@@ -43,6 +45,22 @@ def count_contacts(
             },
         )
         return dict(cursor.fetchall())
+
+
+def _numbers_with_deliveries(numbers: Sequence[str], *, after: int, at_least: int) -> list[str]:
+    """Return those of these numbers that have at least so many deliveries with an id above `after`, of any account.
+
+    This needs only the index of numbers, and most numbers need no more: a number cannot have more contacts than deliveries.
+    """
+    if not numbers:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT "to" FROM telephony_delivery WHERE "to" = ANY (%s) AND id > %s
+                GROUP BY "to" HAVING count(*) >= %s""",
+            [list(numbers), after, at_least],
+        )
+        return [row[0] for row in cursor.fetchall()]
 
 
 def last_delivery() -> int:

@@ -143,7 +143,8 @@ def match_again(alias: str, *, min_age: float = 0.0) -> None:
     with transaction.atomic():
         if known := unmatched_reports.take(alias, min_age=min_age):
             apply_events(alias, known)
-    unmatched_reports.match_by_number(get_carrier(alias))
+    if unmatched_reports.match_by_number(get_carrier(alias)):
+        silence.note_report(alias)
 
 
 def poll(alias: str, *, budget: float) -> bool:

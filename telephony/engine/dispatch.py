@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from functools import partial
 from typing import TypeVar
@@ -23,8 +23,7 @@ from telephony.engine.pacing import CATCH_UP, HORIZON, Claim, SlidingSecond
 from telephony.engine.results_store import store
 from telephony.engine.submission import Departure, submit, withdrawal
 from telephony.engine.time_budget import TimeBudget
-from telephony.models import Cause
-from telephony.optouts.claimed import withdrawn_since_claim
+from telephony.engine.withdrawals import WithdrawalCheck
 
 T = TypeVar("T")
 
@@ -72,8 +71,7 @@ class Dispatcher:
         self.database: DatabaseThread | None = None
         self.claiming: Future[Claim] | None = None
         self.storing: Future[None] | None = None
-        self.checking: Future[dict[int, Cause]] | None = None
-        self.checked_at = 0.0
+        self.withdrawals = WithdrawalCheck()
 
     def run(self, time_budget: TimeBudget) -> bool:
         """Dispatch until nothing is due or the time is over; return whether more deliveries are due."""
@@ -100,7 +98,8 @@ class Dispatcher:
             if self.departures:
                 if self._should_claim_ahead() and not self._ends(time_budget):
                     self._start_claim()
-                self._start_check()
+                self.withdrawals.start(self.departures, self.database)
+                self._drop_withdrawn()
                 self._submit_due()
                 if time.monotonic() - self.stored_at > HORIZON:
                     self._start_storing()
@@ -140,32 +139,14 @@ class Dispatcher:
             storing.result()
         if self.claiming is not None and self.claiming.done():
             self._take_claim()
-        self._collect_check()
+        self._drop_withdrawn()
 
-    def _start_check(self) -> None:
-        """Start checking whether claimed deliveries must still be submitted, so that stops and opt-outs take effect sooner.
-
-        Deliveries that a claim has just returned need no check.
-        """
-        now = time.monotonic()
-        if self.checking is None and now - self.checked_at > HORIZON / 2:
-            self.checked_at = now
-            ids = [one.delivery.id for one in self.departures if one.claimed_at < now - HORIZON / 2]
-            if ids:
-                check = partial(withdrawn_since_claim, ids)
-                self.checking = done_now(check) if self.database is None else self.database.start(check)
-                self._collect_check()
-
-    def _collect_check(self) -> None:
-        if self.checking is not None and self.checking.done():
-            checking, self.checking = self.checking, None
-            self._drop(checking.result())
-
-    def _drop(self, withdrawn: Mapping[int, Cause]) -> None:
+    def _drop_withdrawn(self) -> None:
         """Remove claimed deliveries that must no longer be submitted, and store their results at once.
 
         Stopped deliveries return to the queue, so they end `terminated`.
         """
+        withdrawn = self.withdrawals.collect()
         dropped = [one for one in self.departures if one.delivery.id in withdrawn]
         if dropped:
             self.departures = deque(one for one in self.departures if one.delivery.id not in withdrawn)
@@ -263,6 +244,9 @@ class Dispatcher:
             text="It was not submitted in time after its claim",
         )
         if not self.departures:
+            return
+        if not self.withdrawals.is_fresh(self.departures[0]):
+            self.withdrawals.wait()
             return
         leaves_at, room = self.departures[0].slot, self.carrier.batch_size
         if self.last_second is not None:

@@ -19,7 +19,7 @@ from telephony.numbering import InvalidNumber, parser, to_e164
 from telephony.optouts.lists import NewOptOut, add, remove
 
 COLUMNS, OPTIONAL_COLUMNS = ("number",), ("channel", "reason")
-MAX_ROWS = 20_000
+MAX_ROWS = 10_000
 MAX_REASON_CHARACTERS = 200
 # The words for channels in requests and files. None stands for both channels.
 CHANNELS: dict[str, Channel | None] = {

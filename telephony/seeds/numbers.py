@@ -55,17 +55,21 @@ def set_numbers(*, account: Account, numbers: Sequence[object]) -> list[str]:
     return chosen
 
 
-def places_sent(batch: int) -> set[int]:
-    """Return the places of the seed numbers that have got the SMS of this batch."""
-    return set(Delivery.objects.filter(purpose=Purpose.SEED, batch=batch).values_list("item", flat=True))
+def item_of(batch: int, place: int) -> int:
+    """Return the item of the delivery to the seed number at this place. No two batches have the same item."""
+    return batch * MAX_NUMBERS + place
+
+
+def sent_to(batch: int) -> dict[int, str]:
+    """Return the seed numbers that have got the SMS of this batch, by their places at that time."""
+    rows = Delivery.objects.filter(purpose=Purpose.SEED, batch=batch).values_list("item", "to")
+    return {item - item_of(batch, 0): to for item, to in rows}
 
 
 @transaction.atomic
 def send(*, account: Account, request: DeliveryRequest) -> None:
     """Queue an SMS to a seed number, paid by a hold of its own. Raises InsufficientCredits."""
-    hold = credits.hold(
-        account=account, amount=request.credit_limit, cause=f"seed:{request.batch}:{request.item}"
-    )
+    hold = credits.hold(account=account, amount=request.credit_limit, cause=f"seed:{request.item}")
     for pk in enqueue(requests=[replace(request, hold_id=hold.pk)]):
         SeedSms.objects.create(delivery=pk, owner=account)
 
@@ -74,7 +78,7 @@ def release_ended_holds(sender: Any, changed: Sequence[Changed], **_: Any) -> No
     """Release the unused credits of ended SMS to seed numbers. Receiver of `deliveries_changed`."""
     credits.release_many(
         causes={
-            delivery.hold_id: f"seed:{delivery.batch}:{delivery.item}"
+            delivery.hold_id: f"seed:{delivery.item}"
             for delivery in changed
             if delivery.purpose == Purpose.SEED and delivery.is_final and delivery.hold_id
         }

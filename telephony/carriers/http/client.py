@@ -81,6 +81,8 @@ class ApiResponse:
     def retry_after(self) -> float | None:
         """Return the seconds of the Retry-After header; None if it has none that can be read (RFC 9110, 10.2.3)."""
         value = self.headers.get("retry-after", "").strip()
+        if not value:
+            return None
         if value.isascii() and value.isdigit() and len(value) < 10:
             seconds = float(value)
         else:
@@ -149,10 +151,10 @@ class HttpClient:
         """
         import httpcore2
 
-        method, target, headers, body = self._encoded(request)
         used: Connection | None = None
         limit = self._request_seconds if seconds is None else min(seconds, self._request_seconds)
         try:
+            method, target, headers, body = self._encoded(request)
             async with asyncio.timeout(limit), self._connection() as used:
                 await used.open()
                 response = await used.request(method, target, headers, body)

@@ -72,6 +72,8 @@ class ByteStream(asyncio.Protocol):
 
         assert self._transport is not None
         if self._unsent:
+            if self._ended:  # the server has closed the connection since it was last used, so it gets nothing
+                raise httpcore2.ReadError("closed")
             self.has_sent = True
             self._transport.write(b"".join(self._unsent))
             self._unsent.clear()

@@ -179,7 +179,8 @@ class TestRuns:
         account = make_account(credits=100)
         account.duplicates = "once"
         account.save()
-        for rules, called in (({}, 3), ({"duplicates": "keep"}, 6)):
+        cases: list[tuple[dict[str, Any], int]] = [({}, 3), ({"duplicates": "keep"}, 6)]
+        for rules, called in cases:
             campaign = make_campaign(owner=account, numbers=TWICE)
             runs.begin(campaign=campaign, message="Hi", **rules)
             assert len(step("completed")) == called

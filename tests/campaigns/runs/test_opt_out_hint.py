@@ -132,7 +132,9 @@ def test_setting_applies_to_later_runs() -> None:
 
 
 def test_recipient_who_opts_out_during_the_call_is_not_tried_again() -> None:
-    campaign, run = begun(retry=RETRY, fields={"failover_statuses": [DeliveryStatus.HUNGUP]})
+    campaign, run = begun(
+        retry=RETRY, fields={"failover_statuses": [DeliveryStatus.HUNGUP], "sms_message": "We called you."}
+    )
     hopper.fill_all(budget=0)
     claimed = claim()
     opt_out(campaign.owner_id, "+9779841000001")

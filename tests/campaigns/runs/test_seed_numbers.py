@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from io import StringIO
 from typing import Any
@@ -21,6 +22,8 @@ from telephony.models import Cause, Delivery, DeliveryStatus, OptOut, Purpose, S
 from telephony.people import erasing
 from telephony.seeds import numbers as seeds
 from telephony.seeds import results
+from tests.campaigns.runs.trying import begun, claim, tick
+from tests.clock import stopped_clock
 from tests.engine import run_all_loops_once, run_to_the_end
 from tests.factories import client_of, make_account, make_campaign
 from tests.telephony.http.test_campaign import check_ledger
@@ -87,7 +90,7 @@ def test_each_seed_sms_is_paid_once_by_a_hold_of_its_own(account: Account, setti
     run_to_the_end()
     holds = CreditHold.objects.filter(cause__startswith="seed:").order_by("cause")
     assert [(one.cause, one.amount, one.captured, one.remaining) for one in holds] == [
-        (f"seed:{run.pk}:{place}", Decimal(1), Decimal(1), Decimal(0)) for place in range(3)
+        (f"seed:{seeds.item_of(run.pk, place)}", Decimal(1), Decimal(1), Decimal(0)) for place in range(3)
     ]
     captured = CreditEntry.objects.filter(kind=CreditEntry.Kind.CAPTURE, hold__in=holds)
     assert captured.count() == 3
@@ -103,6 +106,16 @@ def test_repeated_and_concurrent_fills_send_nothing_twice(account: Account) -> N
         seeds_of_runs.send_due(run, cursor=run.last_recipient)
     assert [one.to for one in seed_deliveries()] == SEEDS
     assert SeedSms.objects.count() == 3
+
+
+def test_numbers_that_change_places_during_a_run_get_nothing_twice(account: Account, settings: Any) -> None:
+    settings.IRIS_HOPPER_SIZE = 4
+    run = runs.begin(campaign=campaign_of(account), message="Namaste")
+    seeds_of_runs.send_due(run, cursor=run.campaign.recipients.order_by("pk")[3].pk)
+    assert [one.to for one in seed_deliveries()] == SEEDS[:2]
+    seeds.set_numbers(account=account, numbers=[SEEDS[2], SEEDS[0], SEEDS[1]])
+    seeds_of_runs.send_due(run, cursor=run.last_recipient)
+    assert [one.to for one in seed_deliveries()] == SEEDS[:2]
 
 
 def test_missed_seeds_follow_with_the_next_fill(account: Account, settings: Any) -> None:
@@ -253,3 +266,18 @@ def test_a_report_ends_a_seed_sms_and_tells_nobody_else(account: Account) -> Non
     one.refresh_from_db()
     assert (one.status, one.credits) == (DeliveryStatus.COMPLETED, 1)
     assert set(Trunk.objects.values_list("alias", flat=True)) == {"sandbox"}
+
+
+def test_sms_to_seeds_wait_for_the_next_calling_hours(settings: Any) -> None:
+    daily = {"sms": [{"from": "09:00", "to": "18:00"}]}
+    closing = datetime(2026, 11, 30, 12, 15, tzinfo=UTC)  # Monday, 18:00 in Nepal
+    with stopped_clock(closing - timedelta(seconds=1)) as clock:
+        campaign, _ = begun(service=Service.SMS, numbers=range(9841000001, 9841000013), calling_hours=daily)
+        seeds.set_numbers(account=campaign.owner, numbers=SEEDS)
+        tick()
+        assert len(seed_deliveries()) == 3
+        clock.set(closing)
+        assert claim() == []
+        tick()
+        clock.set(closing + timedelta(hours=15))  # 09:00
+        assert {one.to for one in claim()} >= set(SEEDS)

@@ -211,40 +211,44 @@ def test_no_queued_sms_reaches_a_recipient_later_than_a_second_after_stop(
     iris: SmppIris, far: SmscProcess
 ) -> None:
     """The SMSC is slow, so at each moment SMS wait in the queue, with the dispatcher, and for the window."""
-    first, count, stoppers = 9_841_550_000, 500, 12
-    campaign = campaign_of(iris, "Within a second", range(first, first + count))
+    numbers = range(9_841_550_000, 9_841_550_400)
+    campaign = campaign_of(iris, "Within a second", numbers)
     start, before = len(far.entries), iris.balance()
-    far.tell(answer_delay=1.0)
+    far.tell(answer_delay=2.0)
     begin(iris, campaign, message="Namaste")
     wait_for_accepted(far, start + WINDOW)
     acknowledged: dict[str, float] = {}
     lateness = 0.0
-    for step in range(stoppers):
-        # The next SMS in line, and SMS that are still queued.
+    for step in range(8):
         reached = {entry["to"] for entry in far.entries[start:]}
-        waiting = [f"977{number}" for number in range(first, first + count)]
-        sender = [number for number in waiting if number not in reached | set(acknowledged)][step * 15]
+        waiting = [
+            to for to in (f"977{number}" for number in numbers) if to not in reached | set(acknowledged)
+        ]
+        if len(waiting) <= 20 * step:  # on a busy machine
+            break
+        sender = waiting[20 * step]  # first the next one in line, then some of those that are still queued
         replies = len(far.journal_entries("inbound"))
         far.send(sender, "STOP".encode("utf-16-be"))
         while len(far.journal_entries("inbound")) == replies:
             begun = time.monotonic()
             time.sleep(0.02)
-            lateness = max(lateness, time.monotonic() - begun - 0.02)  # of a busy machine
+            lateness = max(lateness, time.monotonic() - begun - 0.02)
         acknowledged[sender] = far.journal_entries("inbound")[-1]["at"]
     far.tell(answer_delay=0.0)
     iris.wait_until(campaign, "Completed", seconds=TIMEOUT_SECONDS)
     sent = {entry["to"]: entry["at"] for entry in far.entries[start:]}
-    late = {
-        number: sent[number] - at
-        for number, at in acknowledged.items()
-        if number in sent and sent[number] > at + 1.0 + 5 * lateness
-    }
-    assert late == {}
-    refused = iris.rows("SELECT count(*) FROM telephony_delivery WHERE cause = 'opted_out' AND credits = 0")
-    assert refused[0][0] >= stoppers / 2, "the SMS that were queued must have been refused"
+    assert len(acknowledged) >= 2
+    late = {to: sent[to] - at for to, at in acknowledged.items() if to in sent}
+    # `lateness` is how much longer than asked a process sleeps on this machine.
+    assert {to: seconds for to, seconds in late.items() if seconds > 1.0 + 5 * lateness} == {}
+    listed = ", ".join(f"'+{to}'" for to in acknowledged)
+    ((refused,),) = iris.rows(
+        f"""SELECT count(*) FROM telephony_delivery
+             WHERE cause = 'opted_out' AND credits = 0 AND "to" IN ({listed})"""
+    )
+    assert refused == len(set(acknowledged) - set(sent)) > 0
     statuses = Counter(number["status"] for number in iris.numbers(campaign))
-    assert statuses["completed"] == len(sent)
-    assert statuses["completed"] + statuses["failed"] == count
+    assert statuses == {"completed": len(sent), "failed": refused}
     assert before - iris.balance() == len(sent)
 
 

@@ -15,7 +15,7 @@ from django.conf import settings as django_settings
 
 from telephony.pricing import call_credits
 from telephony.speech import normalization, synthesis
-from telephony.speech.engine import Unspeakable, no_heartbeat
+from telephony.speech.engine import Unspeakable, VoiceConfig, no_heartbeat
 from telephony.speech.nepali_tables import ABBREVIATIONS, MEASURES
 from telephony.speech.spoken_length import (
     JOIN_SECONDS,
@@ -39,7 +39,7 @@ VOICES = sorted(django_settings.IRIS_VOICES)
 def seconds(text: str, voice: str, speed: float, language: str = "ne") -> float:
     """Return how long the voice speaks; 0 if there is nothing to say."""
     options = {key: django_settings.IRIS_VOICES[voice][key] for key in ("variant", "pitch", "speed")}
-    config = synthesis.VoiceConfig(voice, "espeak", language, options, speed)
+    config = VoiceConfig(voice, "espeak", language, options, speed)
     try:
         said = normalization.spoken_form(text, language=language)
         return synthesis.synthesize(
