@@ -17,6 +17,7 @@ OBJECT_KINDS = (
     "campaign",
     "credits",
     "key",
+    "list",
     "member",
     "number",
     "opt_out",
@@ -25,6 +26,7 @@ OBJECT_KINDS = (
     "run",
     "sender",
     "sheet",
+    "template",
 )
 
 _SETTINGS = {
@@ -141,6 +143,13 @@ def _removed(entry: AuditEntry, details: Details) -> str:
     return f"removed {_many(details.get('recipients'), 'recipient')} from {_campaign(entry)}"
 
 
+def _contacts(said: str) -> Predicate:
+    def predicate(entry: AuditEntry, details: Details) -> str:
+        return said.format(contacts=_many(details.get("contacts"), "contact"), name=f"“{entry.object_name}”")
+
+    return predicate
+
+
 def _money(said: str) -> Predicate:
     def predicate(entry: AuditEntry, details: Details) -> str:
         amount = Decimal(str(details.get("amount", 0)))
@@ -187,6 +196,8 @@ def _exported(entry: AuditEntry, details: Details) -> str:
             return f"exported the survey responses of {_campaign(entry)}"
         case "contacts":
             return f"exported the contacts of {_campaign(entry)}"
+        case "list":
+            return f"exported the contacts of the list “{entry.object_name}”"
         case "statement":
             return f"exported the statement of credits from {details.get('first')} to {details.get('last')}"
         case "opt-outs":
@@ -303,6 +314,19 @@ PREDICATES: Mapping[str, Predicate] = {
     "recipient_changed": "changed a recipient of the campaign {name}",
     "sheet_uploaded": "uploaded a sheet of recipients for the campaign {name}",
     "import_failed": "could not import a sheet into the campaign {name}",
+    "list_created": "created the list {name}",
+    "list_changed": "changed the name or the description of the list {name}",
+    "list_sheet_uploaded": "uploaded a sheet of contacts for the list {name}",
+    "list_import_failed": "could not import a sheet into the list {name}",
+    "list_deleted": _contacts("deleted the list {name} with {contacts}"),
+    "contacts_added": _contacts("added {contacts} to the list {name}"),
+    "contacts_removed": _contacts("removed {contacts} from the list {name}"),
+    "template_created": "created the template {name}",
+    "template_renamed": "renamed a template to {name}",
+    "template_changed": lambda entry, details: (
+        f"changed the words of the template “{entry.object_name}”, which now has the version {details.get('version')}"
+    ),
+    "template_deleted": "deleted the template {name}",
     "survey_changed": "changed the steps of the survey {name}",
     "run_begun": _begun,
     "run_paused": _paused,

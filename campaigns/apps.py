@@ -25,4 +25,5 @@ class CampaignsConfig(AppConfig):
         answers_given.connect(store_responses, dispatch_uid="campaigns.store_responses")
         answers_given.connect(note_heard, dispatch_uid="campaigns.note_heard")
         deliveries_changed.connect(release_ended_holds, dispatch_uid="campaigns.seeds")
+        registry.register("campaigns.people.lists")
         registry.register("campaigns.people.holder")

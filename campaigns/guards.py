@@ -1,8 +1,8 @@
-"""Refuse changes to a campaign while it has a live run, or while a sheet is being imported into it."""
+"""Refuse changes to a campaign while it has a live run, and to a campaign or list while a sheet is being imported."""
 
 from __future__ import annotations
 
-from campaigns.models import LIVE, Campaign, ImportStatus, Run, SheetImport
+from campaigns.models import LIVE, Audience, Campaign, ImportStatus, Run
 from iris.errors import Conflict
 
 
@@ -16,12 +16,13 @@ def refuse_while_live(campaign: Campaign) -> None:
         )
 
 
-def refuse_while_importing(campaign: Campaign) -> None:
-    """Raise Conflict if a sheet is being imported into the campaign in the background."""
-    pending = SheetImport.objects.filter(campaign=campaign, status=ImportStatus.IMPORTING).first()
+def refuse_while_importing(audience: Audience) -> None:
+    """Raise Conflict if a sheet is being imported into the campaign or list in the background."""
+    pending = audience.imports.filter(status=ImportStatus.IMPORTING).first()
     if pending is not None:
+        kind = "campaign" if isinstance(audience, Campaign) else "list"
         raise Conflict(
-            f"The numbers of this campaign are still being imported: {pending.imported:,} so far. Try again in a"
+            f"The numbers of this {kind} are still being imported: {pending.imported:,} so far. Try again in a"
             " while.",
             code="importing",
         )

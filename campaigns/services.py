@@ -15,8 +15,8 @@ from accounts.models import Account
 from campaigns import runs
 from campaigns.guards import refuse_while_live
 from campaigns.messages import parse_message
-from campaigns.models import Campaign, Service, Source
-from campaigns.recipients import imports
+from campaigns.models import Campaign, ContactList, Service, Source, TextVersion
+from campaigns.recipients import imports, lists
 from campaigns.runs import run_statuses
 from campaigns.runs.reschedule import reschedule
 from campaigns.runs.rules import RULES, read_rules
@@ -30,6 +30,7 @@ class CampaignFields(TypedDict, total=False):
 
     message: str
     sms_message: str
+    text_version: TextVersion | None
     voice: str
     speed: Decimal
     audio: Audio | None
@@ -63,13 +64,15 @@ def create_campaign(
     numbers: Iterable[object] | None = None,
     sheet: BinaryIO | None = None,
     number_column: str = "",
+    contact_list: ContactList | None = None,
     **fields: Unpack[CampaignFields],
 ) -> Created:
-    """Create a campaign: empty, from single numbers, or from a sheet.
+    """Create a campaign: empty, from single numbers, from a sheet, or from a contact list.
 
     If the voice, the caller or the spending limit is omitted, the account's default is used. A limit of None is not an
     omitted limit. `number_column` is the heading or letter of the sheet's column with the numbers; with "" iris finds it. A
-    large sheet is imported in the background (`imports`). Raises InvalidInput, and creates nothing, if no number is valid.
+    large sheet is imported in the background (`imports`). Raises InvalidInput if no number is valid, and the
+    errors of `lists.add_list`; then it creates nothing.
     """
     _add_defaults(fields, account=account)
     _check(fields, account=account)
@@ -85,6 +88,9 @@ def create_campaign(
             errors = imports.add_sheet(campaign, read)
         elif numbers is not None:
             errors = imports.add_numbers(campaign, numbers)
+        elif contact_list is not None:
+            lists.add_list(campaign=campaign, contact_list=contact_list)
+            campaign.refresh_from_db()
     return Created(campaign, errors, "" if read is None else read.number_heading)
 
 

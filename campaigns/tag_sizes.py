@@ -1,5 +1,7 @@
 """Measure upper bounds for each tag's values. Stored with the campaign, they price messages without reading recipients.
 
+Contact lists store the same bounds, so that campaigns can take them over.
+
 `Campaign.tag_sizes` bounds the written length, `Campaign.spoken_sizes` the spoken length. They are two fields, because
 the previous release reads only the first and would fail on a key that it does not know. `Campaign.measured_to` says
 which recipients the spoken lengths cover: that release also adds recipients without measuring them.
@@ -12,7 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from campaigns.messages import format_tag_value
-from campaigns.models import Campaign
+from campaigns.models import Audience, Campaign
 from telephony.segments import EMPTY_SIZE, TextSize
 from telephony.speech.spoken_length import longest_of, longest_of_length
 
@@ -56,11 +58,11 @@ class TagMeasurer:
                 max(known.spoken, measured.spoken),
             )
 
-    def store_in(self, campaign: Campaign) -> None:
-        """Set the fields of a locked campaign. The caller saves FIELDS."""
+    def store_in(self, audience: Audience) -> None:
+        """Set the fields of a locked campaign or list. The caller saves FIELDS."""
         self._measure()
-        campaign.tag_sizes = self.as_json()
-        campaign.spoken_sizes = {tag: known.spoken for tag, known in self._known.items()}
+        audience.tag_sizes = self.as_json()
+        audience.spoken_sizes = {tag: known.spoken for tag, known in self._known.items()}
 
     def as_json(self) -> dict[str, Any]:
         """Return the value of `Campaign.tag_sizes`.
@@ -94,22 +96,22 @@ def without_values(tag_sizes: Mapping[str, Any]) -> dict[str, Any]:
     return {tag: {**stored, "longest": MASK * len(stored["longest"])} for tag, stored in tag_sizes.items()}
 
 
-def rows_at_once(campaign: Campaign) -> int:
-    """Return how many recipients may be in memory while they are shown; at least 1.
+def rows_at_once(audience: Audience) -> int:
+    """Return how many recipients or contacts may be in memory while they are shown; at least 1.
 
     The number depends on the longest values of their tags.
     """
-    known = tag_sizes_of(campaign)
-    letters = sum(len(tag) + (known[tag].size.units if tag in known else 0) for tag in campaign.tags)
-    return max(1, BYTES_AT_ONCE // (200 + 100 * len(campaign.tags) + 3 * letters))
+    known = tag_sizes_of(audience)
+    letters = sum(len(tag) + (known[tag].size.units if tag in known else 0) for tag in audience.tags)
+    return max(1, BYTES_AT_ONCE // (200 + 100 * len(audience.tags) + 3 * letters))
 
 
-def tag_sizes_of(campaign: Campaign) -> dict[str, TagSize]:
-    """Return the tag sizes that are stored with the campaign."""
+def tag_sizes_of(audience: Audience) -> dict[str, TagSize]:
+    """Return the tag sizes that are stored with the campaign or list."""
     sizes = {}
-    for tag, stored in campaign.tag_sizes.items():
+    for tag, stored in audience.tag_sizes.items():
         size = {name: value for name, value in stored.items() if name != "longest"}
-        sizes[tag] = TagSize(TextSize(**size), stored["longest"], campaign.spoken_sizes.get(tag, 0.0))
+        sizes[tag] = TagSize(TextSize(**size), stored["longest"], audience.spoken_sizes.get(tag, 0.0))
     return sizes
 
 

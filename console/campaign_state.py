@@ -59,7 +59,11 @@ def campaign_of(visit: Visit, campaign_id: int) -> Campaign:
     """Return a campaign of the account, with the status of its latest run. Raises NotFound."""
     if campaign_id >= 2**63:
         raise NotFound("This campaign does not exist, or belongs to another account.")
-    found = Campaign.objects.owned_by(visit.account).with_status().select_related("owner", "audio")
+    found = (
+        Campaign.objects.owned_by(visit.account)
+        .with_status()
+        .select_related("owner", "audio", "text_version__template")
+    )
     campaign = found.filter(pk=campaign_id).first()
     if campaign is None:
         raise NotFound("This campaign does not exist, or belongs to another account.")

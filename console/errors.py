@@ -25,7 +25,8 @@ SENTENCES: dict[str, Promise] = {
     "campaign_live": _(
         "This campaign is running or waits to start. Stop it first, or wait until it is done."
     ),
-    "importing": _("A sheet is being imported into this campaign. Wait until it is done."),
+    "empty_list": _("This list has no people. Add some to it, or choose another list."),
+    "importing": _("A sheet is being imported here. Wait until it is done."),
     "insufficient_credits": _(
         "The account has too few credits for this. Ask for a top-up, or choose fewer people."
     ),
@@ -51,6 +52,7 @@ SENTENCES: dict[str, Promise] = {
     "too_many_entries": _("These are too many entries for one file. Choose fewer days."),
     "own_run": _("You began this run or changed it, so another person must approve it."),
     "quota_used": _("This account has listened to enough samples for today. Try again tomorrow."),
+    "too_many_tags": _("A campaign cannot have so many columns. Choose another list, or remove columns."),
     "too_many_lines": _("This statement would be too long. Choose fewer days."),
     "unavailable": _("This server cannot do that at the moment. Try again in a few seconds."),
     "unknown_caller": _("The account no longer has this phone number. Choose another one."),

@@ -94,6 +94,51 @@ class MessageForm(forms.Form):
         return Decimal(self.cleaned_data["speed"])
 
 
+class ListForm(forms.Form):
+    """What a saved list is called."""
+
+    name = forms.CharField(
+        label=_("Name"), max_length=200, help_text=_("Such as the people whom it has, or where they live.")
+    )
+    description = forms.CharField(
+        label=_("Note"), required=False, max_length=10_000, widget=forms.Textarea(attrs={"rows": 2})
+    )
+
+
+class TemplateForm(forms.Form):
+    """The name and the words of a template."""
+
+    name = forms.CharField(
+        label=_("Name"), max_length=200, help_text=_("Only you see it, where you choose a template.")
+    )
+    message = forms.CharField(
+        label=_("Message"),
+        max_length=MAX_CHARACTERS,
+        widget=forms.Textarea(attrs={"rows": 6}),
+        help_text=_(
+            "You can write {name} where each person's name belongs. The list of people then has a column with that"
+            " heading."
+        ),
+    )
+    sms_message = forms.CharField(
+        label=_("Text message"),
+        required=False,
+        max_length=MAX_CHARACTERS,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text=_(
+            "For campaigns that call and send a text message. Leave it empty to send the same words."
+        ),
+    )
+    voice = forms.ChoiceField(label=_("Voice"), required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        voice = self.fields["voice"]
+        assert isinstance(voice, forms.ChoiceField)
+        named = [(name, one.display) for name, one in speech.catalogue().items()]
+        voice.choices = [("", _("The voice of the campaign")), *named]
+
+
 class WhenForm(forms.Form):
     """When a campaign begins, what follows a missed call, and the most that it may cost."""
 

@@ -17,6 +17,8 @@ from console.visits import Visit
 PAGES: tuple[tuple[str, Promise, str, Permission], ...] = (
     ("home", _("Home"), "home", Permission.VIEW),
     ("campaigns", _("Campaigns"), "campaigns", Permission.VIEW),
+    ("lists", pgettext_lazy("navigation", "Lists"), "lists", Permission.VIEW),
+    ("templates", pgettext_lazy("navigation", "Templates"), "templates", Permission.VIEW),
     ("inbox", _("Inbox"), "inbox", Permission.VIEW),
     ("opt-outs", pgettext_lazy("navigation", "Opt-outs"), "stop", Permission.VIEW),
     ("otps", pgettext_lazy("navigation", "OTPs"), "otps", Permission.SEND),

@@ -25,6 +25,7 @@ OBJECTS: dict[str, Promise] = {
     "campaign": pgettext_lazy("audit", "Campaigns"),
     "credits": pgettext_lazy("audit", "Credits"),
     "key": pgettext_lazy("audit", "API keys"),
+    "list": pgettext_lazy("audit", "Lists"),
     "member": pgettext_lazy("audit", "Members"),
     "number": pgettext_lazy("audit", "Phone numbers"),
     "person": pgettext_lazy("audit", "Sign-ins"),
@@ -33,6 +34,7 @@ OBJECTS: dict[str, Promise] = {
     "run": pgettext_lazy("audit", "Sending"),
     "sender": pgettext_lazy("audit", "Senders"),
     "sheet": pgettext_lazy("audit", "Uploaded sheets"),
+    "template": pgettext_lazy("audit", "Templates"),
 }
 
 # Actions whose details decide about the sentence have several, named action:variant.
@@ -96,6 +98,17 @@ SENTENCES: dict[str, Promise] = {
     "recipient_changed": gettext_lazy("%(who)s changed a person of the campaign %(name)s."),
     "sheet_uploaded": gettext_lazy("%(who)s uploaded a sheet for the campaign %(name)s."),
     "import_failed": gettext_lazy("%(who)s could not import a sheet into the campaign %(name)s."),
+    "list_created": gettext_lazy("%(who)s created the list %(name)s."),
+    "list_changed": gettext_lazy("%(who)s changed the name or the note of the list %(name)s."),
+    "list_sheet_uploaded": gettext_lazy("%(who)s uploaded a sheet for the list %(name)s."),
+    "list_import_failed": gettext_lazy("%(who)s could not import a sheet into the list %(name)s."),
+    "list_deleted": gettext_lazy("%(who)s deleted the list %(name)s with %(count)s people."),
+    "contacts_added": gettext_lazy("%(who)s added %(count)s people to the list %(name)s."),
+    "contacts_removed": gettext_lazy("%(who)s removed %(count)s people from the list %(name)s."),
+    "template_created": gettext_lazy("%(who)s created the template %(name)s."),
+    "template_renamed": gettext_lazy("%(who)s renamed a template to %(name)s."),
+    "template_changed": gettext_lazy("%(who)s changed the words of the template %(name)s."),
+    "template_deleted": gettext_lazy("%(who)s deleted the template %(name)s."),
     "survey_changed": gettext_lazy("%(who)s changed the questions of %(name)s."),
     "run_begun": gettext_lazy("%(who)s sent the campaign %(name)s to %(count)s people."),
     "run_begun:trial": gettext_lazy("%(who)s made a trial of the campaign %(name)s."),
@@ -112,6 +125,7 @@ SENTENCES: dict[str, Promise] = {
     "run_expired": gettext_lazy("%(who)s ended the campaign %(name)s, because nobody approved it in time."),
     "exported:survey": gettext_lazy("%(who)s downloaded the answers to %(name)s."),
     "exported:contacts": gettext_lazy("%(who)s downloaded the people of the campaign %(name)s."),
+    "exported:list": gettext_lazy("%(who)s downloaded the people of the list %(name)s."),
     "exported:statement": gettext_lazy("%(who)s downloaded the statement of credits."),
     "exported": gettext_lazy("%(who)s downloaded the audit log."),
     "wave_begun": gettext_lazy("%(who)s let the next wave of the campaign %(name)s begin."),
@@ -200,13 +214,13 @@ def _key(entry: AuditEntry) -> str:
             variant = next((name for name in chosen if details.get(name)), "").replace(
                 "starts_at", "scheduled"
             )
-        case "exported" if details.get("what") in ("survey", "contacts", "statement"):
+        case "exported" if details.get("what") in ("survey", "contacts", "list", "statement"):
             variant = str(details["what"])
     return f"{entry.action}:{variant}" if variant else entry.action
 
 
 def _count(details: Mapping[str, Any]) -> int:
-    known = ("recipients", "sessions", "numbers", "after")
+    known = ("recipients", "contacts", "sessions", "numbers", "after")
     return next((int(details[name]) for name in known if details.get(name)), 0)
 
 

@@ -13,8 +13,9 @@ from accounts import apikeys, departments
 from accounts.models import Account, Member
 from accounts.models.people import RequestKind
 from accounts.permissions import KEY_SCOPES
-from campaigns.models import Campaign
+from campaigns.models import Campaign, Contact
 from telephony import people
+from tests.campaigns.lists.making import make_list, make_text_template
 from tests.campaigns.surveys.surveying import make_survey, make_template
 from tests.factories import make_account, make_campaign, make_phone_number
 from tests.routes import DIALECTS, V0, Dialect, Route, methods_of
@@ -207,6 +208,10 @@ FIELDS = (
         "amount",
         "direction",
         "note",
+        "file",
+        "list",
+        "template",
+        "version",
     ),
 )
 
@@ -244,6 +249,9 @@ def _address(route: Route, campaign: Campaign, **others: int) -> str:
         "number_id": lambda: recipient,
         "contact_id": lambda: recipient,
         "template_id": lambda: make_template(owner=owner).pk,
+        "list_id": lambda: make_list(owner=owner).pk,
+        "list_contact_id": lambda: Contact.objects.latest("pk").pk,
+        "text_template_id": lambda: make_text_template(owner=owner).pk,
         "member_id": lambda: Member.objects.get(account=owner).pk,
         "department_id": lambda: departments.create(parent=owner, name="Ward 5").pk,
         "key_id": lambda: (

@@ -20,6 +20,7 @@ from campaigns.models import Campaign, Service
 from campaigns.runs import hopper
 from iris.api import idempotency
 from telephony.speech import audio
+from tests.campaigns.lists.making import make_list, make_text_template
 from tests.campaigns.surveys.surveying import make_survey, make_template
 from tests.factories import client_of, make_account, make_campaign, make_member, make_phone_number
 from tests.routes import DIALECTS, Route
@@ -100,6 +101,16 @@ def filled_up(owner: Account) -> Request:
     return {}, dict
 
 
+def with_list(owner: Account) -> Request:
+    chosen = make_list(owner=owner).pk
+    return about(campaign_of(owner), lambda: {"list": chosen})
+
+
+def with_text_template(owner: Account) -> Request:
+    chosen = make_text_template(owner=owner).pk
+    return about(campaign_of(owner), lambda: {"template": chosen})
+
+
 # For each address a function that prepares the account, and returns the ids in the address and a function that makes the
 # body. A body is made anew for each call, because sending it reads its files to their end.
 REQUESTS: dict[str, Callable[[Account], Request]] = {
@@ -123,6 +134,14 @@ REQUESTS: dict[str, Callable[[Account], Request]] = {
     "/api/system/campaigns/<id:campaign_id>/stop/": lambda owner: about(begun(owner)),
     "/api/system/campaigns/<id:campaign_id>/pause/": lambda owner: about(begun(owner)),
     "/api/system/campaigns/<id:campaign_id>/resume/": lambda owner: about(paused(owner)),
+    "/api/system/campaigns/<id:campaign_id>/use_list/": with_list,
+    "/api/system/campaigns/<id:campaign_id>/use_template/": with_text_template,
+    "/api/system/lists/": lambda owner: ({}, lambda: {"name": "Parents", "file": sheet()}),
+    "/api/system/lists/<id:list_id>/contacts/": lambda owner: (
+        {"list_id": make_list(owner=owner).pk},
+        lambda: {"contacts": [{"number": 9841000009, "available_tags": {"tags_name": "Ram"}}]},
+    ),
+    "/api/system/templates/": lambda owner: ({}, lambda: {"name": "Water cut", "message": "Namaste"}),
     "/api/system/campaigns/<id:campaign_id>/next_wave/": lambda owner: about(between_waves(owner)),
     "/api/system/number/<id:number_id>/": lambda owner: about_first(
         campaign_of(owner), lambda: {"number": 9841000010}

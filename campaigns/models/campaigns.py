@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 from accounts.models import Account
 from campaigns.models.choices import RunStatus, Service, Source
 from campaigns.models.runs import WAITS_FOR_GO_AHEAD, Run
+from campaigns.models.text_templates import TextVersion
 from telephony.models import Audio, DeliveryStatus
 
 
@@ -65,6 +66,15 @@ class Campaign(models.Model):
         blank=True, help_text="Text of the calls, and of the SMS if `sms_message` is empty."
     )
     sms_message = models.TextField(blank=True)
+    text_version = models.ForeignKey(
+        TextVersion,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="campaigns",
+        db_index=False,
+        help_text="The version of a text template from which the campaign got its words.",
+    )
     voice = models.CharField(max_length=50, blank=True)
     speed = models.DecimalField(max_digits=5, decimal_places=4, default=Decimal(1), help_text="0.5 to 2.")
     audio = models.ForeignKey(Audio, null=True, blank=True, on_delete=models.PROTECT, related_name="+")

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from campaigns.models.campaigns import Campaign
+from campaigns.models.lists import Audience, ContactList
 
 
 class ImportStatus(models.TextChoices):
@@ -17,9 +18,17 @@ class ImportStatus(models.TextChoices):
 
 
 class SheetImport(models.Model):
-    """A sheet that a worker imports in chunks. Each chunk is committed together with `row`, its last row."""
+    """A sheet that a worker imports in chunks. Each chunk is committed together with `row`, its last row.
 
-    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="imports")
+    Its rows are added to a campaign or to a contact list.
+    """
+
+    campaign = models.ForeignKey(
+        Campaign, null=True, blank=True, on_delete=models.CASCADE, related_name="imports"
+    )
+    contact_list = models.ForeignKey(
+        ContactList, null=True, blank=True, on_delete=models.CASCADE, related_name="imports", db_index=False
+    )
     file = models.CharField(max_length=200, help_text="Name of the file in the default storage.")
     number_column = models.CharField(
         max_length=200,
@@ -36,7 +45,7 @@ class SheetImport(models.Model):
     status = models.CharField(max_length=9, choices=ImportStatus, default=ImportStatus.IMPORTING)
     row = models.IntegerField(default=0, help_text="All rows up to this one are imported or skipped.")
     imported = models.IntegerField(default=0)
-    after = models.BigIntegerField(help_text="Id of the campaign's last recipient before this import.")
+    after = models.BigIntegerField(help_text="Id of the last recipient or contact before this import.")
     errors = models.JSONField(default=list, help_text="The first rows that were skipped.")
     message = models.TextField(
         blank=True, help_text="Explains to the owner why the import failed, or why it waits."
@@ -71,8 +80,27 @@ class SheetImport(models.Model):
                 fields=["campaign"],
                 condition=models.Q(status=ImportStatus.IMPORTING),
                 name="one_import_at_a_time",
+            ),
+            models.UniqueConstraint(
+                fields=["contact_list"],
+                condition=models.Q(status=ImportStatus.IMPORTING),
+                name="one_import_at_a_time_into_list",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["contact_list"],
+                condition=models.Q(contact_list__isnull=False),
+                name="sheet_import_of_list",
             )
         ]
 
     def __str__(self) -> str:
-        return f"import {self.pk} of {self.campaign_id}: {self.status}"
+        return f"import {self.pk} into {self.audience}: {self.status}"
+
+    @property
+    def audience(self) -> Audience:
+        """Return the campaign or contact list into which it is imported."""
+        audience = self.contact_list if self.campaign is None else self.campaign
+        assert audience is not None
+        return audience

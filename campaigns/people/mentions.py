@@ -25,7 +25,12 @@ _WRITTEN = """
       JOIN campaigns_campaign c ON c.id = v.campaign_id WHERE c.deleted_at IS NULL AND s.replaced_at IS NULL
      UNION ALL
     SELECT t.owner_id, t.id, 'template', concat_ws(' ', t.name, s.text, s.input_name)
-      FROM campaigns_surveytemplate t LEFT JOIN campaigns_templatestep s ON s.template_id = t.id"""
+      FROM campaigns_surveytemplate t LEFT JOIN campaigns_templatestep s ON s.template_id = t.id
+     UNION ALL
+    SELECT t.owner_id, t.id, 'text template', concat_ws(' ', t.name, v.message, v.sms_message)
+      FROM campaigns_texttemplate t JOIN campaigns_textversion v ON v.template_id = t.id
+     UNION ALL
+    SELECT owner_id, id, 'list', concat_ws(' ', name, description, tags::text) FROM campaigns_contactlist"""
 
 
 def erase_from_tags(person: Person, recipients: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -23,12 +23,13 @@ from typing import Any
 from django.core.files.storage import default_storage
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 from django.db.models import F, Max, Min, Q, QuerySet
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from campaigns import duplicates
-from campaigns.models import Campaign, ImportStatus, SheetImport
-from campaigns.recipients import sheets
-from campaigns.recipients.imports import ERRORS_SHOWN, NO_VALID_ROW, add_tags, copy_lines
+from campaigns.models import Audience, Campaign, ImportStatus, SheetImport
+from campaigns.recipients import imports, lists, sheets
+from campaigns.recipients.imports import ERRORS_SHOWN, NO_VALID_ROW
 from campaigns.recipients.sheet_reader import Chunk, SheetReader, StorageUnavailable
 from campaigns.runs.reschedule import include_added_recipients
 from iris.errors import InvalidInput, IrisError
@@ -130,7 +131,7 @@ class _Importer:
             self._has_begun = True
         self._looked_at = time.monotonic()
         places = MAX_READERS - len(self._open)
-        owners = {item.pending.campaign.owner_id for item in self._open}
+        owners = {item.pending.audience.owner_id for item in self._open}
         pending_imports = _next_import_of_each_account(
             except_owners=owners, count=places + 1, only=self._only
         )
@@ -185,7 +186,8 @@ class _Importer:
             failpoint("imported")
             if not chunk.is_last:
                 return True
-            duplicates.mark_all(pending.campaign_id)
+            if pending.campaign_id is not None:
+                duplicates.mark_all(pending.campaign_id)
             _finish(pending)
             default_storage.delete(pending.file)
         except _Superseded:
@@ -224,18 +226,17 @@ def _next_import_of_each_account(
     sheets_due = (
         _due() if only is None else SheetImport.objects.filter(pk=only, status=ImportStatus.IMPORTING)
     )
+    owner = Coalesce("campaign__owner", "contact_list__owner")
+    waiting = sheets_due.annotate(owner=owner).exclude(owner__in=except_owners)
     ids = (
-        SheetImport.objects.filter(
-            campaign__owner__in=sheets_due.exclude(campaign__owner__in=except_owners).values(
-                "campaign__owner"
-            )
-        )
-        .values("campaign__owner")
+        SheetImport.objects.annotate(owner=owner)
+        .filter(owner__in=waiting.values("owner"))
+        .values("owner")
         .annotate(next=Min("pk", filter=Q(pk__in=sheets_due.values("pk"))), served=Max("read_at"))
         .order_by(F("served").asc(nulls_first=True), "next")
         .values_list("next", flat=True)[:count]
     )
-    pending_imports = SheetImport.objects.select_related("campaign").in_bulk(list(ids))
+    pending_imports = SheetImport.objects.select_related("campaign", "contact_list").in_bulk(list(ids))
     return [pending_imports[pk] for pk in ids]
 
 
@@ -251,9 +252,9 @@ def _commit(pending: SheetImport, chunk: Chunk, *, errors_before: list[dict[str,
         "trouble": "",
     }
     with transaction.atomic():
-        campaign = _locked(pending)
-        fields["imported"] = pending.imported + copy_lines(campaign, chunk.lines)
-        add_tags(campaign, chunk.columns, chunk.sizes)
+        audience = _locked(pending)
+        fields["imported"] = pending.imported + imports.copy_lines(audience, chunk.lines)
+        imports.add_tags(audience, chunk.columns, chunk.sizes)
         SheetImport.objects.filter(pk=pending.pk).update(**fields)
     for field, value in fields.items():
         setattr(pending, field, value)
@@ -263,32 +264,33 @@ def _finish(pending: SheetImport) -> None:
     if not pending.imported:
         raise InvalidInput(NO_VALID_ROW)
     with transaction.atomic():
-        _locked(pending)
+        audience = _locked(pending)
         pending.status, pending.finished_at = ImportStatus.DONE, timezone.now()
         pending.save(update_fields=["status", "finished_at"])
-        _include_in_scheduled_run(pending)
+        if isinstance(audience, Campaign):
+            _include_in_scheduled_run(pending, audience)
+        else:
+            lists.note_added(audience, pending.imported)
 
 
-def _include_in_scheduled_run(pending: SheetImport) -> None:
+def _include_in_scheduled_run(pending: SheetImport, campaign: Campaign) -> None:
     """Include the new recipients in a scheduled run. If that fails, keep the run and tell the owner in `message`."""
     try:
-        include_added_recipients(
-            Campaign.objects.get(pk=pending.campaign_id), uploaded_by=pending.uploaded_by
-        )
+        include_added_recipients(campaign, uploaded_by=pending.uploaded_by)
     except IrisError as error:
         pending.message = f"The scheduled run does not reach these numbers. {error}"
         pending.save(update_fields=["message"])
 
 
-def _locked(pending: SheetImport) -> Campaign:
-    """Lock and return the campaign. Raises _Superseded if the import is not where this process left it."""
-    campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=pending.campaign_id)
+def _locked(pending: SheetImport) -> Audience:
+    """Lock and return the campaign or list. Raises _Superseded if the import is not where this process left it."""
+    audience = imports.lock_audience(pending)
     as_left = SheetImport.objects.filter(
         pk=pending.pk, status=ImportStatus.IMPORTING, imported=pending.imported, row=pending.row
     )
-    if not as_left.exists():
+    if audience is None or not as_left.exists():
         raise _Superseded
-    return campaign
+    return audience
 
 
 def _wait_for_storage(pending: SheetImport, error: str) -> None:
@@ -331,18 +333,18 @@ def _fail(pending: SheetImport, message: str) -> None:
 
 @transaction.atomic
 def _refuse(pending: SheetImport, message: str) -> None:
-    campaign = _locked(pending)
+    audience = _locked(pending)
     with connection.cursor() as cursor:
         # Tells the audit triggers not to log the removed rows. The failed import is logged.
         cursor.execute("SELECT set_config('iris.importing', 'yes', true)")
-        # No run can have used these recipients yet, so no rows refer to them. Django's delete() would read all of them.
-        cursor.execute(
-            "DELETE FROM campaigns_recipient WHERE campaign_id = %s AND id > %s", [campaign.pk, pending.after]
-        )
-        campaign.number_count -= cursor.rowcount
-    campaign.save(update_fields=["number_count"])
+    # No run can have used these rows yet, so nothing refers to them. Django's delete() would read all of them.
+    added = imports.rows_of(audience).filter(pk__gt=pending.after)
+    audience.number_count -= added._raw_delete(added.db)
+    audience.save(update_fields=["number_count"])
     with connection.cursor() as cursor:
         cursor.execute("SELECT set_config('iris.importing', '', true)")
     pending.status, pending.message, pending.finished_at = ImportStatus.FAILED, message, timezone.now()
     pending.imported = 0
+    if not isinstance(audience, Campaign):
+        lists.note_failed(audience)
     pending.save(update_fields=["status", "message", "finished_at", "imported", "errors"])

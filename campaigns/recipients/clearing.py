@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 
 from campaigns.guards import refuse_while_importing, refuse_while_live
-from campaigns.models import Campaign, Recipient
+from campaigns.models import Campaign, ListUse, Recipient
 from campaigns.tag_sizes import FIELDS, TagMeasurer
 from iris.errors import Conflict
 
@@ -31,6 +31,7 @@ def remove_all_recipients(*, campaign: Campaign) -> int:
             )
         rows = Recipient.objects.filter(campaign=campaign)
         removed = rows._raw_delete(rows.db)  # without a run, nothing refers to the rows
+        ListUse.objects.filter(campaign=campaign).delete()  # so the same lists can be used again
         campaign.number_count, campaign.tags = 0, []
         TagMeasurer([]).store_in(campaign)
         campaign.save(update_fields=["number_count", "tags", "updated_at", *FIELDS])

@@ -14,7 +14,7 @@ from accounts import audit
 from campaigns import duplicates
 from campaigns.guards import refuse_while_importing, refuse_while_live
 from campaigns.messages import MAX_NAME_CHARACTERS, MAX_VALUE_CHARACTERS, PREFIX, to_tag_name
-from campaigns.models import Campaign, Recipient
+from campaigns.models import Audience, Campaign, Recipient
 from campaigns.recipients import imports, sheets
 from campaigns.runs.reschedule import include_added_recipients
 from campaigns.tag_sizes import FIELDS, TagMeasurer, note_measured, tag_sizes_of
@@ -40,7 +40,7 @@ def add_recipient(
         if new_tags:
             _add_tags(campaign, tags or {})
         values = dict.fromkeys(campaign.tags, "") | _check_tags(campaign, tags or {})
-        last = imports.last_recipient(campaign)
+        last = imports.last_row(campaign)
         recipient = Recipient.objects.create(
             campaign=campaign, number=parsed.number, to=parsed.to, tags=values
         )
@@ -65,34 +65,45 @@ def add_recipients(*, campaign: Campaign, rows: Sequence[tuple[object, Mapping[s
     Each recipient stores only the tags that were sent with it, because the campaign may have hundreds. Invalid numbers are
     skipped. Raises InvalidInput if no number is valid, or if a tag is invalid.
     """
-    errors: list[dict[str, Any]] = []
-    parse = numbering.parser()
     with transaction.atomic():
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
         refuse_while_importing(campaign)
-        _add_tags(campaign, (tag for _, tags in rows for tag in tags))
-        sizes = TagMeasurer(campaign.tags, known=tag_sizes_of(campaign))
-        good: list[imports.Row] = []
-        for position, (number, tags) in enumerate(rows, start=1):
-            values = _check_tags(campaign, tags)
-            try:
-                parsed = parse(number)
-            except InvalidInput as e:
-                errors.append({"row": position, "message": str(e)})
-            else:
-                sizes.add(values)
-                good.append((parsed.number, parsed.to, values))
-        if not good:
-            raise InvalidInput("None of the numbers is a phone number.", errors=errors[:ERRORS_SHOWN])
-        last = imports.last_recipient(campaign)
-        copied = imports.copy_rows(campaign, good)
-        sizes.store_in(campaign)
-        campaign.save(update_fields=FIELDS)
+        last = imports.last_row(campaign)
+        copied, errors = copy_valid_rows(campaign, rows)
         duplicates.mark_added(campaign, added=copied)
         include_added_recipients(campaign)
         # Every process that adds recipients locks the campaign first, so all new rows are from this call.
         added = Recipient.objects.filter(campaign=campaign, pk__gt=last).order_by("pk")
         return Added(list(added), errors)
+
+
+def copy_valid_rows(
+    audience: Audience, rows: Sequence[tuple[object, Mapping[str, Any]]]
+) -> tuple[int, list[dict[str, Any]]]:
+    """Add numbers with their tags to a locked campaign or list. Return how many were added, and the skipped rows.
+
+    Raises InvalidInput as `add_recipients` does.
+    """
+    errors: list[dict[str, Any]] = []
+    parse = numbering.parser()
+    _add_tags(audience, (tag for _, tags in rows for tag in tags))
+    sizes = TagMeasurer(audience.tags, known=tag_sizes_of(audience))
+    good: list[imports.Row] = []
+    for position, (number, tags) in enumerate(rows, start=1):
+        values = _check_tags(audience, tags)
+        try:
+            parsed = parse(number)
+        except InvalidInput as e:
+            errors.append({"row": position, "message": str(e)})
+        else:
+            sizes.add(values)
+            good.append((parsed.number, parsed.to, values))
+    if not good:
+        raise InvalidInput("None of the numbers is a phone number.", errors=errors[:ERRORS_SHOWN])
+    copied = imports.copy_rows(audience, good)
+    sizes.store_in(audience)
+    audience.save(update_fields=FIELDS)
+    return copied, errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,28 +192,31 @@ def delete_recipient(*, recipient: Recipient) -> None:
         Campaign.objects.filter(pk=campaign.pk).update(number_count=F("number_count") - deleted_recipients)
 
 
-def _add_tags(campaign: Campaign, tags: Iterable[str]) -> None:
-    """Add the tags that the campaign does not have yet. Raises InvalidInput for an invalid tag or too many."""
-    known, new = set(campaign.tags), dict[str, None]()
+def _add_tags(audience: Audience, tags: Iterable[str]) -> None:
+    """Add the tags that the campaign or list does not have yet. Raises InvalidInput for an invalid tag or too many."""
+    known, new = set(audience.tags), dict[str, None]()
     for tag in tags:
         if tag not in known and tag not in new:
             new[tag] = None
             if len(known) + len(new) > MAX_TAGS:
-                raise InvalidInput(
-                    f"A campaign can have {MAX_TAGS} tags: there are too many different ones here."
-                )
+                raise InvalidInput(too_many_tags(audience))
     for tag in new:
         if len(tag) > MAX_NAME_CHARACTERS + len(PREFIX) or tag != to_tag_name(tag):
             raise InvalidInput(f"“{tag[:40]}” cannot be the name of a tag. Use letters, digits and _.")
-    campaign.tags = [*campaign.tags, *new]
+    audience.tags = [*audience.tags, *new]
     if new:
-        campaign.save(update_fields=["tags"])
+        audience.save(update_fields=["tags"])
 
 
-def _check_tags(campaign: Campaign, tags: Mapping[str, Any]) -> dict[str, str | int | float]:
-    unknown = sorted(set(tags).difference(campaign.tags))
+def too_many_tags(audience: Audience) -> str:
+    kind = "campaign" if isinstance(audience, Campaign) else "list"
+    return f"A {kind} can have {MAX_TAGS} tags: there are too many different ones here."
+
+
+def _check_tags(audience: Audience, tags: Mapping[str, Any]) -> dict[str, str | int | float]:
+    unknown = sorted(set(tags).difference(audience.tags))
     if unknown:
-        usable = f"Its usable tags are: {_list_some(campaign.tags)}." if campaign.tags else "It has no tags."
+        usable = f"Its usable tags are: {_list_some(audience.tags)}." if audience.tags else "It has no tags."
         raise InvalidInput(f"This campaign has no tag {_list_some(unknown)}. {usable}", code="unknown_tag")
     checked: dict[str, str | int | float] = {}
     for tag, value in tags.items():

@@ -1,4 +1,4 @@
-"""Add numbers to a campaign from a list or a sheet. A sheet is read before the transaction begins.
+"""Add numbers to a campaign or a contact list, one by one or from a sheet. A sheet is read before the transaction begins.
 
 If a sheet needs more than a web request may use (`sheets.in_request`), it is stored, and a worker imports it
 (`campaigns.recipients.background_imports`).
@@ -18,11 +18,19 @@ from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import default_storage
 from django.db import connection
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 
 from accounts import actors
 from campaigns import duplicates
-from campaigns.models import Campaign, ImportStatus, Recipient, SheetImport
+from campaigns.models import (
+    Audience,
+    Campaign,
+    Contact,
+    ContactList,
+    ImportStatus,
+    Recipient,
+    SheetImport,
+)
 from campaigns.recipients import sheets
 from campaigns.recipients.sheets import Budget, OverBudget, Sheet, SheetRow
 from campaigns.tag_sizes import FIELDS, TagMeasurer, note_measured, tag_sizes_of
@@ -122,32 +130,36 @@ def read_sheet(file: BinaryIO, *, number_column: str = "") -> Iterator[ReadSheet
         raise
 
 
-def add_sheet(campaign: Campaign, read: ReadSheet) -> list[dict[str, Any]]:
+def add_sheet(audience: Audience, read: ReadSheet) -> list[dict[str, Any]]:
     """Add the rows of a sheet, or let a worker import them. Return the skipped rows.
 
-    Call it in the transaction that created or locked the campaign. Raises Conflict while another sheet is being imported.
+    Call it in the transaction that created or locked the campaign or list. Raises Conflict while another sheet is being
+    imported.
     """
     if read.file:
-        _add_later(campaign, read)
+        _add_later(audience, read)
         return []
     assert read.sizes is not None
-    added = copy_lines(campaign, read.lines)
-    add_tags(campaign, read.columns, read.sizes)
-    duplicates.mark_added(campaign, added=added)
+    added = copy_lines(audience, read.lines)
+    add_tags(audience, read.columns, read.sizes)
+    if isinstance(audience, Campaign):
+        duplicates.mark_added(audience, added=added)
     return read.errors
 
 
-def _add_later(campaign: Campaign, read: ReadSheet) -> None:
-    if SheetImport.objects.filter(campaign=campaign, status=ImportStatus.IMPORTING).exists():
+def _add_later(audience: Audience, read: ReadSheet) -> None:
+    is_campaign = isinstance(audience, Campaign)
+    if audience.imports.filter(status=ImportStatus.IMPORTING).exists():
         raise Conflict(
-            "A sheet is being imported into this campaign. Wait until it is done.", code="importing"
+            f"A sheet is being imported into this {'campaign' if is_campaign else 'list'}. Wait until it is done.",
+            code="importing",
         )
     SheetImport.objects.create(
-        campaign=campaign,
+        **{"campaign" if is_campaign else "contact_list": audience},
         file=read.file,
         number_column=read.chosen_column,
         uploaded_by=actors.current().author_id,
-        after=last_recipient(campaign),
+        after=last_row(audience),
     )
     nudge("campaigns.tasks.import_sheet")
 
@@ -172,54 +184,76 @@ def measured(rows: Iterable[SheetRow], sizes: TagMeasurer) -> Iterator[Row]:
         yield row.number, row.to, row.tags
 
 
-def add_tags(campaign: Campaign, columns: Iterable[str], sizes: TagMeasurer) -> None:
-    """Add the tags of new rows, and the sizes of their values, to a locked campaign."""
-    campaign.tags = list(dict.fromkeys([*campaign.tags, *columns]))
-    together = TagMeasurer(campaign.tags, known=tag_sizes_of(campaign))
+def add_tags(audience: Audience, columns: Iterable[str], sizes: TagMeasurer) -> None:
+    """Add the tags of new rows, and the sizes of their values, to a locked campaign or list."""
+    audience.tags = list(dict.fromkeys([*audience.tags, *columns]))
+    together = TagMeasurer(audience.tags, known=tag_sizes_of(audience))
     together.merge(sizes)
-    together.store_in(campaign)
-    campaign.save(update_fields=["tags", *FIELDS])
+    together.store_in(audience)
+    audience.save(update_fields=["tags", *FIELDS])
 
 
-def copy_rows(campaign: Campaign, rows: Iterable[Row]) -> int:
-    """Stream rows into the campaign by COPY. Return how many."""
-    return copy_lines(campaign, lines_of(rows))
+def rows_of(audience: Audience) -> QuerySet[Recipient] | QuerySet[Contact]:
+    """Return the recipients of a campaign, or the contacts of a list."""
+    if isinstance(audience, Campaign):
+        return Recipient.objects.filter(campaign=audience)
+    return Contact.objects.filter(contact_list=audience)
 
 
-def copy_lines(campaign: Campaign, lines: Iterable[str]) -> int:
-    """Stream lines from `lines_of` into the locked campaign by COPY. Return how many.
+def lock_audience(pending: SheetImport) -> Audience | None:
+    """Lock and return the campaign or list into which a sheet is imported. Return None if the list was deleted."""
+    if (campaign_id := pending.campaign_id) is not None:
+        return Campaign.objects.select_for_update(of=("self",)).get(pk=campaign_id)
+    lists = ContactList.objects.select_for_update(of=("self",), no_key=True)
+    return lists.filter(pk=pending.contact_list_id).first()
+
+
+def copy_rows(audience: Audience, rows: Iterable[Row]) -> int:
+    """Stream rows into the campaign or list by COPY. Return how many."""
+    return copy_lines(audience, lines_of(rows))
+
+
+def copy_lines(audience: Audience, lines: Iterable[str]) -> int:
+    """Stream lines from `lines_of` into the locked campaign or list by COPY. Return how many.
 
     The caller measures their tags (`TagMeasurer`) in the same transaction.
     """
     count = 0
-    before = last_recipient(campaign)
-    prefix = f"{campaign.pk}\t"
+    is_campaign = isinstance(audience, Campaign)
+    table, key = (
+        ("campaigns_recipient", "campaign_id") if is_campaign else ("campaigns_contact", "contact_list_id")
+    )
+    before = last_row(audience) if is_campaign else 0
+    prefix = f"{audience.pk}\t"
     with connection.cursor() as cursor:
         # Web requests limit the time of each statement. The size of the sheet limits this one.
         cursor.execute("SET LOCAL statement_timeout = 0")
     with (
         connection.wrap_database_errors,  # Django does not translate errors raised during a COPY
         connection.cursor() as cursor,
-        cursor.copy('COPY campaigns_recipient (campaign_id, number, "to", tags) FROM STDIN') as copy,
+        cursor.copy(f'COPY {table} ({key}, number, "to", tags) FROM STDIN') as copy,
     ):
         some = iter(lines)
         while batch := list(islice(some, 1000)):
             copy.write(prefix + prefix.join(batch))
             count += len(batch)
-    campaign.number_count += count
-    note_measured(campaign, before=before, after=last_recipient(campaign))
-    campaign.save(update_fields=["number_count", "measured_to"])
+    audience.number_count += count
+    if isinstance(audience, Campaign):
+        note_measured(audience, before=before, after=last_row(audience))
+        audience.save(update_fields=["number_count", "measured_to"])
+    else:
+        audience.save(update_fields=["number_count", "updated_at"])
     return count
 
 
-def last_recipient(campaign: Campaign) -> int:
-    """Return the id of the campaign's last recipient; 0 if it has none."""
-    last: int | None = Recipient.objects.filter(campaign=campaign).aggregate(last=Max("pk"))["last"]
+def last_row(audience: Audience) -> int:
+    """Return the id of the campaign's last recipient, or of the list's last contact; 0 if there is none."""
+    last: int | None = rows_of(audience).aggregate(last=Max("pk"))["last"]
     return last or 0
 
 
 def lines_of(rows: Iterable[Row], budget: Budget | None = None) -> Iterator[str]:
-    """Yield each row as a line for COPY, without the campaign id."""
+    """Yield each row as a line for COPY, without the id of the campaign or list."""
     as_json = _json_writer()
     for number, to, tags in rows:
         # Only backslashes need escaping, because neither numbers nor JSON contain raw tabs or line breaks.

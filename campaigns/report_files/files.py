@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from campaigns.models import LIVE, Campaign, ReportFile, ReportFormat, ReportStatus, Run
 from campaigns.models.report_files import KEEP
-from campaigns.recipients.imports import last_recipient
+from campaigns.recipients.imports import last_row
 from campaigns.report_files.formats import TooLargeToWrite, writer_of
 from campaigns.report_files.rows import Labels, Rows
 from iris.errors import Conflict, NotFound
@@ -62,7 +62,7 @@ def request(*, campaign: Campaign, run: Run | None, format: ReportFormat, labels
         )
     kept = of_account.filter(status=ReportStatus.READY).order_by("-pk").values("pk")[MAX_KEPT - 1 :]
     ReportFile.objects.filter(pk__in=list(kept.values_list("pk", flat=True))).discard()
-    last = last_recipient(campaign) if run is None else run.last_recipient
+    last = last_row(campaign) if run is None else run.last_recipient
     made = ReportFile.objects.create(
         campaign=campaign,
         run=run,

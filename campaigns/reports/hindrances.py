@@ -9,7 +9,7 @@ from enum import StrEnum
 from django.conf import settings
 from django.utils import timezone
 
-from campaigns.models import Campaign, ImportStatus, Run, RunStatus, SheetImport
+from campaigns.models import Audience, Campaign, ImportStatus, Run, RunStatus
 from campaigns.reports.figures import Figures
 from telephony.engine import restore_hold
 from telephony.models import FINAL, Channel, Delivery, DeliveryStatus, Purpose, Trunk
@@ -65,9 +65,9 @@ def hindrances_of(campaign: Campaign, run: Run | None, figures: Figures) -> list
     return found
 
 
-def of_imports(campaign: Campaign) -> list[Hindrance]:
-    """Return the state of the campaign's last import, if it has not ended well. Takes one query."""
-    latest = SheetImport.objects.filter(campaign=campaign).order_by("-pk").first()
+def of_imports(audience: Audience) -> list[Hindrance]:
+    """Return the state of the last import into a campaign or list, if it has not ended well. Takes one query."""
+    latest = audience.imports.order_by("-pk").first()
     if latest is None or latest.status == ImportStatus.DONE:
         return []
     kind = Kind.IMPORTING if latest.status == ImportStatus.IMPORTING else Kind.IMPORT_FAILED

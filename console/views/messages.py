@@ -11,11 +11,12 @@ from django.urls import reverse
 
 from accounts.api.throttles import TrialThrottle
 from accounts.permissions import Permission
-from campaigns import services
-from campaigns.models import Campaign, Service, Source
+from campaigns import services, text_templates
+from campaigns.models import Campaign, Service, Source, TextTemplate
 from console.access import page
 from console.errors import sentence_of
 from console.forms import SPEEDS, MessageForm
+from console.paging import id_or_none
 from console.previews import preview_of, problem_of, sms_size
 from console.render import render_page, render_part
 from console.surveys import SurveyForm
@@ -26,6 +27,8 @@ from iris.storable import storable
 from telephony import speech
 from telephony.speech import audio as recordings
 from telephony.speech import trials
+
+SHOWN_TEMPLATES = 200
 
 
 @page(Permission.PREPARE, methods=BOTH)
@@ -47,10 +50,24 @@ def message(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
     context = {
         "form": form,
         "tags": campaign.tags,
+        "templates": list(
+            TextTemplate.objects.owned_by(request.visit.account).order_by("-pk")[:SHOWN_TEMPLATES]
+        ),
+        "is_changed": text_templates.is_changed(campaign),
         **_checked(campaign, text, form["sms_message"].value() if "sms_message" in form.fields else None),
         **step_context("step-message", campaign=campaign),
     }
     return render_page(request, "console/step_message.html", context)
+
+
+@page(Permission.PREPARE, methods=("POST",))
+def use_template(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
+    """Put the words of a template into the campaign."""
+    campaign = editable(request, campaign_id)
+    chosen = id_or_none(request.POST.get("template", "")) or 0
+    template = text_templates.find_template(account=request.visit.account, pk=chosen)
+    text_templates.use_template(campaign=campaign, version=text_templates.find_version(template))
+    return redirect("console:step-message", request.visit.account.pk, campaign.pk)
 
 
 @page(Permission.PREPARE, methods=("POST",))

@@ -5,27 +5,29 @@ from __future__ import annotations
 from typing import Any, BinaryIO, cast
 
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from accounts.permissions import Permission
-from campaigns.models import Campaign, Recipient
-from campaigns.recipients import editing
+from campaigns.models import Campaign, ContactList, Recipient
+from campaigns.recipients import editing, lists
 from campaigns.recipients.clearing import remove_all_recipients
 from campaigns.reports.hindrances import Kind, of_imports
 from campaigns.reports.totals import operators_of
 from console.access import page
 from console.errors import sentence_of
 from console.numerals import grouped
+from console.paging import id_or_none
 from console.render import render_page
 from console.views.steps import BOTH, editable, go_on, step_context
 from console.visits import ConsoleRequest
 from iris.errors import IrisError
 from iris.storable import storable
 
-SHOWN_PEOPLE, SHOWN_TAGS = 5, 6
+SHOWN_PEOPLE, SHOWN_TAGS, SHOWN_LISTS = 5, 6, 200
 SKIPPED = "console_skipped_rows"  # in the session: the rows that the last upload has left out
 MAX_WRITTEN = 1_000_000  # characters of numbers that are written by hand
 EXAMPLE = (
@@ -41,7 +43,11 @@ def people(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
     campaign = editable(request, campaign_id)
     problem, errors = "", list[dict[str, Any]]()
     if request.method == "POST":
-        if not (request.FILES.get("sheet") or request.POST.get("numbers", "").strip()):
+        if not (
+            request.FILES.get("sheet")
+            or request.POST.get("numbers", "").strip()
+            or request.POST.get("list", "")
+        ):
             return go_on(request, campaign, "step-people")
         try:
             skipped = _add(request, campaign)
@@ -67,6 +73,8 @@ def people(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
         "operators": sorted(operators_of(campaign).items(), key=lambda pair: -pair[1]),
         "importing": next((one for one in waits if one.kind == Kind.IMPORTING), None),
         "import_failed": next((one for one in waits if one.kind == Kind.IMPORT_FAILED), None),
+        "lists": list(_lists_of(request)),
+        "used_lists": list(campaign.list_uses.select_related("contact_list").order_by("pk")[:SHOWN_LISTS]),
         "has_run": campaign.runs.exists(),
         **step_context("step-people", campaign=campaign),
     }
@@ -92,10 +100,29 @@ def example(request: ConsoleRequest) -> HttpResponse:
     return HttpResponse(EXAMPLE, content_type="text/csv; charset=utf-8", headers=headers)
 
 
+def _lists_of(request: ConsoleRequest) -> QuerySet[ContactList]:
+    """Return the lists that can be chosen: the newest ones with people."""
+    rows = ContactList.objects.owned_by(request.visit.account).filter(number_count__gt=0)
+    return rows.order_by("-pk")[:SHOWN_LISTS]
+
+
+def written_rows(request: ConsoleRequest) -> list[tuple[str, dict[str, Any]]]:
+    """Return the numbers that were written by hand, as rows without tags."""
+    written = storable(request.POST.get("numbers", "")[:MAX_WRITTEN])
+    lines = (line.strip() for line in written.replace(",", "\n").splitlines())
+    return [(line, {}) for line in lines if line]
+
+
 def _add(request: ConsoleRequest, campaign: Campaign) -> list[dict[str, Any]]:
     """Add what was uploaded or written. Return the rows that were skipped. Raises IrisError if nothing was added."""
     sheet = request.FILES.get("sheet")
-    if sheet is not None:
+    errors: list[dict[str, Any]] = []
+    if sheet is None and "list" in request.POST:
+        chosen = lists.find_list(
+            account=request.visit.account, pk=id_or_none(request.POST.get("list", "")) or 0
+        )
+        added = lists.add_list(campaign=campaign, contact_list=chosen)
+    elif sheet is not None:
         column = storable(request.POST.get("number_column", "")).strip()
         imported = editing.import_sheet(
             campaign=campaign, file=cast(BinaryIO, sheet.file), number_column=column
@@ -105,9 +132,7 @@ def _add(request: ConsoleRequest, campaign: Campaign) -> list[dict[str, Any]]:
             messages.info(request, _("The sheet is large, so the server imports it in the background."))
             return errors
     else:
-        written = storable(request.POST.get("numbers", "")[:MAX_WRITTEN])
-        rows = [(line.strip(), dict[str, Any]()) for line in written.replace(",", "\n").splitlines()]
-        result = editing.add_recipients(campaign=campaign, rows=[row for row in rows if row[0]])
+        result = editing.add_recipients(campaign=campaign, rows=written_rows(request))
         added, errors = len(result.recipients), result.errors
     messages.success(
         request,

@@ -166,6 +166,7 @@ def test_every_page_fits_its_window_in_both_languages(
                 "audit-csv",
                 "report",
                 "campaign-live",
+                "list-export",
                 "number-release",
                 "conversation",
             ):

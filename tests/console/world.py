@@ -14,8 +14,9 @@ from django.utils import timezone
 from accounts import apikeys
 from accounts.models import Account, User
 from accounts.permissions import Permission
+from campaigns import text_templates
 from campaigns.models import Campaign, Recipient, ReportFormat, Run, RunStatus, Service
-from campaigns.recipients import editing
+from campaigns.recipients import editing, lists
 from campaigns.report_files import files
 from console.words_of_reports import labels
 from otp.models import Origin, Otp
@@ -28,6 +29,7 @@ from telephony.models import (
     PhoneNumber,
     Purpose,
 )
+from tests.campaigns.lists.making import make_list, make_text_template
 from tests.factories import (
     make_account,
     make_delivery,
@@ -66,6 +68,8 @@ class World:
         ids["recipient_id"] = self.recipient.pk
         ids["member_id"] = self.account.members.earliest("pk").pk
         ids["report_id"] = self.ended.report_files.earliest("pk").pk
+        ids["list_id"] = self.account.contact_lists.earliest("pk").pk
+        ids["template_id"] = self.account.text_templates.earliest("pk").pk
         ids["key_id"] = self.account.api_keys.earliest("pk").pk
         return {key: ids[key] for key in ADDRESSES[name]}
 
@@ -114,7 +118,12 @@ def make_world(*, size: int = 1, account: Account | None = None) -> World:
         _run(waiting, status=RunStatus.SCHEDULED, starts_at=timezone.now() + timedelta(days=1))
         ended = _campaign(account, f"Ended {number}", service=Service.CALL, people=len(OUTCOMES) * size)
         recipient = _end(ended)
-        _campaign(account, f"Another draft {number}", service=Service.CALL, draft=True)
+        another = _campaign(account, f"Another draft {number}", service=Service.CALL, draft=True)
+        parents = make_list(owner=account, name=f"Parents {number}")
+        lists.add_list(campaign=another, contact_list=parents)
+        template = make_text_template(owner=account, name=f"Cut {number}", message=MESSAGE, voice="np_rija")
+        draft = text_templates.use_template(campaign=draft, version=text_templates.find_version(template))
+        text_templates.update_template(template=template, sms_message="धन्यवाद")
         _receive(account, recipient, number)
         _send_otp(account, number)
     for number in range(size):

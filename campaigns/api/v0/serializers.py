@@ -69,15 +69,18 @@ class NewCampaign(CampaignChanges):
     individual_number = Numbers(required=False, source="numbers")
     send_to_number_file = Upload(required=False, source="sheet")
     number_column = Text(required=False, max_length=200)
+    list = Id(required=False, source="contact_list")
 
     def get_fields(self) -> dict[str, Any]:
         return with_default_services(super().get_fields(), account=self.context.get("account"))
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if ("numbers" in attrs) == ("sheet" in attrs):
+        sources = [name for name in ("numbers", "sheet", "contact_list") if name in attrs]
+        if len(sources) != 1:
             raise serializers.ValidationError(
                 "Send either individual_number, a list of phone numbers, or send_to_number_file, an .xlsx or "
-                ".csv file uploaded as multipart/form-data" + (", not both." if "sheet" in attrs else ".")
+                ".csv file uploaded as multipart/form-data, or list, the id of a contact list"
+                + (", only one of them." if sources else ".")
             )
         return attrs
 
@@ -195,7 +198,7 @@ def number_json(state: RecipientState, *, campaign: Campaign) -> dict[str, Any]:
     recipient = state.recipient
     return {
         "id": recipient.pk,
-        "number": int(recipient.number) if _is_written_as_int(recipient.number) else recipient.number,
+        "number": number_as_sent(recipient.number),
         "campaing": campaign.name,  # sic
         "available_tags": {tag: recipient.tags[tag] for tag in campaign.tags if tag in recipient.tags},
         "status": RECIPIENT_STATUSES[state.status],
@@ -204,6 +207,11 @@ def number_json(state: RecipientState, *, campaign: Campaign) -> dict[str, Any]:
         "credit_consumed": credits_json(state.credits),
         **reach_json(state),
     }
+
+
+def number_as_sent(number: str) -> int | str:
+    """Return a stored number as an int if it was sent as plain digits, otherwise as the text that was sent."""
+    return int(number) if _is_written_as_int(number) else number
 
 
 def begin_message(run: Run) -> str:

@@ -1,8 +1,10 @@
 from campaigns.api.v0.departments import DepartmentViewSet
 from campaigns.api.v0.hearing import HearingViewSet
+from campaigns.api.v0.lists import ContactViewSet, ListViewSet
 from campaigns.api.v0.numbers import NumberViewSet
 from campaigns.api.v0.report_files import ReportViewSet
 from campaigns.api.v0.statement import StatementViewSet
+from campaigns.api.v0.text_templates import TextTemplateViewSet
 from campaigns.api.v0.views import CampaignViewSet
 from campaigns.api.v0.why import WhyViewSet
 from iris.api.views import with_and_without_slash
@@ -64,7 +66,44 @@ urlpatterns = [
         "number/<id:number_id>/why", WhyViewSet.as_view({"get": "number"}), name="v0-number-why"
     ),
     *with_and_without_slash(
+        "campaigns/<id:campaign_id>/use_list", ListViewSet.as_view({"post": "use"}), name="v0-campaign-list"
+    ),
+    *with_and_without_slash(
+        "campaigns/<id:campaign_id>/use_template",
+        TextTemplateViewSet.as_view({"post": "use"}),
+        name="v0-campaign-template",
+    ),
+    *with_and_without_slash(
         "number/<id:number_id>", NumberViewSet.as_view({"get": "retrieve", **CHANGES}), name="v0-number"
+    ),
+    *with_and_without_slash("lists", ListViewSet.as_view({"get": "list", "post": "create"}), name="v0-lists"),
+    *with_and_without_slash(
+        "lists/<id:list_id>",
+        ListViewSet.as_view({"get": "retrieve", "patch": "update", "delete": "destroy"}),
+        name="v0-list",
+    ),
+    *with_and_without_slash(
+        "lists/<id:list_id>/contacts",
+        ContactViewSet.as_view({"get": "list", "post": "create"}),
+        name="v0-contacts",
+    ),
+    *with_and_without_slash(
+        "lists/<id:list_id>/contacts/<id:list_contact_id>",
+        ContactViewSet.as_view({"delete": "destroy"}),
+        name="v0-contact",
+    ),
+    *with_and_without_slash(
+        "templates", TextTemplateViewSet.as_view({"get": "list", "post": "create"}), name="v0-templates"
+    ),
+    *with_and_without_slash(
+        "templates/<id:text_template_id>",
+        TextTemplateViewSet.as_view({"get": "retrieve", "patch": "update", "delete": "destroy"}),
+        name="v0-template",
+    ),
+    *with_and_without_slash(
+        "templates/<id:text_template_id>/versions",
+        TextTemplateViewSet.as_view({"get": "versions"}),
+        name="v0-template-versions",
     ),
     *with_and_without_slash(
         "departments", DepartmentViewSet.as_view({"get": "list", "post": "create"}), name="v0-departments"

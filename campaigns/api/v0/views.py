@@ -33,6 +33,7 @@ from campaigns.api.v0.serializers import (
     resume_message,
 )
 from campaigns.models import Campaign
+from campaigns.recipients import lists
 from iris.api import idempotency, parsers
 from iris.api.envelope import envelope, success
 from iris.api.fields import validated
@@ -61,6 +62,8 @@ class CampaignViewSet(V0ViewSet):
     def create(self, request: Request) -> Response:
         account = account_of(request)
         new = validated(NewCampaign(data=request.data, context={"account": account}))
+        if "contact_list" in new:
+            new["contact_list"] = lists.find_list(account=account, pk=new["contact_list"])
         campaign, skipped, number_heading = services.create_campaign(account=account, **new)
         shown = campaign_json(campaign, run_status=None, usable_tags=False) | import_json(campaign)
         if "sheet" in new:

@@ -16,13 +16,14 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         pending = (
             SheetImport.objects.filter(status=ImportStatus.IMPORTING)
-            .select_related("campaign__owner")
+            .select_related("campaign__owner", "contact_list__owner")
             .order_by("pk")
         )
         for one in pending.iterator():
             age = (timezone.now() - one.created_at).total_seconds()
+            kind = "list" if one.campaign_id is None else "campaign"
             self.stdout.write(
-                f"import {one.pk} of campaign {one.campaign_id} ({one.campaign.owner}): {one.imported:,} numbers, up to"
+                f"import {one.pk} of {kind} {one.audience.pk} ({one.audience.owner}): {one.imported:,} numbers, up to"
                 f" row {one.row:,}, uploaded {age:,.0f} s ago"
             )
             if one.trouble:

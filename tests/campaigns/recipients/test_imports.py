@@ -99,7 +99,7 @@ def test_an_import_resumes_after_the_database_was_unavailable(monkeypatch: pytes
         return copy(campaign, cut_off())
 
     with monkeypatch.context() as patched:
-        patched.setattr(background_imports, "copy_lines", copy_without_database)
+        patched.setattr(imports, "copy_lines", copy_without_database)
         with pytest.raises(OperationalError):
             background_imports.resume_import(pending.pk)
     pending.refresh_from_db()

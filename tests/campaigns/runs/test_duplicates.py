@@ -80,7 +80,7 @@ class TestMarks:
         campaign = make_campaign(numbers=range(A, A + 30))
         editing.add_recipient(campaign=campaign, number=A)
         campaign.refresh_from_db()
-        last = imports.last_recipient(campaign)
+        last = imports.last_row(campaign)
         assert not duplicates.are_marked(campaign, up_to=last)
         assert_marked(campaign)
         campaign.refresh_from_db()
