@@ -19,7 +19,7 @@ MAX_DAYS = 3650
 KEPT_DAYS = ("keep_messages_days", "keep_recordings_days", "keep_recipients_days")
 MAX_SPENDING_LIMIT = Decimal(10) ** 8
 # Settings with which people protect the account from its keys and its members. So API keys cannot change these settings.
-OF_PEOPLE = frozenset({"approval_above", "approval_hours"})
+OF_PEOPLE = frozenset({"approval_above", "approval_hours", "alerts_past_opt_outs"})
 # Names in the time zone database that stand for a machine's own setting.
 _NO_ZONES = frozenset({"Factory", "localtime"})
 
@@ -43,6 +43,7 @@ class Settings(TypedDict, total=False):
     opt_out_words: dict[str, Any] | None
     opt_out_key: bool
     announce_recording: bool
+    alerts_past_opt_outs: bool
     keep_messages_days: int | None
     keep_recordings_days: int | None
     keep_recipients_days: int | None

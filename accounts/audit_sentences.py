@@ -44,6 +44,7 @@ _SETTINGS = {
     "opt_out_words": "the words with which recipients opt out",
     "opt_out_key": "the offer to opt out by a key",
     "announce_recording": "the announcement that answers are recorded",
+    "alerts_past_opt_outs": "whether urgent runs can reach people who have opted out",
     "keep_messages_days": "the days for which calls and SMS are kept",
     "keep_recordings_days": "the days for which recorded answers are kept",
     "keep_recipients_days": "the days for which recipients are kept",
@@ -99,10 +100,18 @@ def _begun(entry: AuditEntry, details: Details) -> str:
     if details.get("trial"):
         return f"made a trial of {_campaign(entry)} {to}"
     if details.get("awaiting"):
-        return f"asked to begin {_campaign(entry)} {to}, which needs approval"
+        return f"asked to begin {_campaign(entry)} {to}, which needs approval{_urgently(details)}"
     if starts := details.get("starts_at"):
-        return f"scheduled {_campaign(entry)} {to}, to start at {starts}"
-    return f"began {_campaign(entry)} {to}"
+        return f"scheduled {_campaign(entry)} {to}, to start at {starts}{_urgently(details)}"
+    return f"began {_campaign(entry)} {to}{_urgently(details)}"
+
+
+def _urgently(details: Details) -> str:
+    """Return what the sentence adds if the run is urgent: its reason, and whether it passes opt-outs."""
+    if not (reason := details.get("urgent")):
+        return ""
+    passes = " and past opt-outs" if details.get("past_opt_outs") else ""
+    return f", urgently{passes}, because: {str(reason).rstrip('.')}"
 
 
 def _paused(entry: AuditEntry, details: Details) -> str:

@@ -16,7 +16,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F, Sum
+from django.db.models import F
 from django.utils import timezone
 
 from accounts import audit
@@ -82,10 +82,15 @@ def check_room(*, account: Account, amount: Decimal) -> None:
 
     Open holds count, because their credits may return to the balance.
     """
-    remaining = F("amount") - F("captured") - F("released")
-    held = CreditHold.objects.filter(account=account, closed_at=None).aggregate(sum=Sum(remaining))["sum"]
-    balance = Account.objects.values_list("balance", flat=True).get(pk=account.pk)
-    if balance + (held or Decimal(0)) + amount > MAX_AMOUNT:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT balance + (SELECT coalesce(sum(amount - captured - released), 0)
+                                   FROM accounts_credithold WHERE user_id = %(account)s AND closed_at IS NULL)
+                 FROM accounts_account WHERE id = %(account)s""",
+            {"account": account.pk},
+        )
+        (total,) = cursor.fetchone()
+    if total + amount > MAX_AMOUNT:
         raise InvalidInput(
             f"An account cannot have more than {MAX_AMOUNT:,} credits, including held credits."
         )

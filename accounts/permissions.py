@@ -36,7 +36,7 @@ MEANINGS = {
     Permission.MANAGE_ACCOUNT: "manage members, API keys, senders and settings of the account, read its audit log, export"
     " and erase people's data",
     Permission.LISTEN: "listen to recorded answers",
-    Permission.URGENT: "reserved for urgent runs",
+    Permission.URGENT: "begin urgent runs, which go before all others and outside of calling hours; API keys cannot have it",
 }
 
 ALL = frozenset(Permission)

@@ -8,7 +8,7 @@ class CampaignsConfig(AppConfig):
     def ready(self) -> None:
         from accounts.account_settings import register_check
         from accounts.people import registry
-        from campaigns.runs.outcomes import conclude
+        from campaigns.runs.outcomes import conclude, note_heard
         from campaigns.runs.rules import read_calling_hours, read_frequency_cap, read_retry, read_waves
         from campaigns.runs.setting_aside import set_aside_for_numbers
         from campaigns.surveys.responses import store_responses
@@ -23,6 +23,7 @@ class CampaignsConfig(AppConfig):
         deliveries_changed.connect(conclude, dispatch_uid="campaigns.conclude")
         numbers_retired.connect(set_aside_for_numbers, dispatch_uid="campaigns.retired_numbers")
         answers_given.connect(store_responses, dispatch_uid="campaigns.store_responses")
+        answers_given.connect(note_heard, dispatch_uid="campaigns.note_heard")
         deliveries_changed.connect(release_ended_holds, dispatch_uid="campaigns.seeds")
         registry.register("campaigns.people.lists")
         registry.register("campaigns.people.holder")

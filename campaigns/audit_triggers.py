@@ -13,8 +13,11 @@ FIELDS = (
 FIRST_FIELDS = FIELDS[:14]
 
 
-def _watch_runs(reason: str) -> str:
-    """Return the SQL of the function that logs changes of runs. `reason` is the SQL of the reason why a run is paused."""
+def _watch_runs(reason: str, *, begun: str = "") -> str:
+    """Return the SQL of the function that logs changes of runs. `reason` is the SQL of the reason why a run is paused.
+
+    `begun` is the SQL of further details of a run that begins, each as a name and a value.
+    """
     return f"""
 -- What people decide. That a run starts at its time, ends, or finishes its stop, follows from that and is not logged.
 CREATE OR REPLACE FUNCTION campaigns_run_audit() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
@@ -24,7 +27,7 @@ DECLARE
 BEGIN
     IF TG_OP = 'INSERT' THEN
         what := 'run_begun';
-        more := more || jsonb_build_object('recipients', NEW.recipient_count,
+        more := more || jsonb_build_object('recipients', NEW.recipient_count,{begun}
             'trial', CASE WHEN NEW.trial THEN true END,
             'awaiting', CASE WHEN NEW.status = 'awaiting' THEN true END,
             'starts_at', CASE WHEN NEW.starts_at > statement_timestamp() THEN NEW.starts_at END);
@@ -151,3 +154,10 @@ DROP FUNCTION campaigns_campaign_audit();
 # The log contains no message texts, but a reason may quote a text that could not be spoken.
 QUOTE_NOTHING = _watch_runs("regexp_replace(NEW.pause_reason, '“[^”]*”', '“…”', 'g')")
 QUOTE = _watch_runs("NEW.pause_reason")
+# Also logs why a run is urgent.
+WATCH_URGENT_RUNS = _watch_runs(
+    "regexp_replace(NEW.pause_reason, '“[^”]*”', '“…”', 'g')",
+    begun="""
+            'urgent', NEW.rules #>> '{urgent,reason}',
+            'past_opt_outs', CASE WHEN NEW.rules @> '{"urgent": {"past_opt_outs": true}}' THEN true END,""",
+)

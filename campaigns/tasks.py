@@ -7,7 +7,7 @@ from celery import Task, shared_task
 from campaigns.recipients import background_imports, measuring
 from campaigns.report_files import files
 from campaigns.reports import statements
-from campaigns.runs import approval, hopper, prerender, restore, run_statuses, waves
+from campaigns.runs import approval, hopper, prerender, restore, run_hours, run_statuses, waves
 from iris.locks import locked
 from telephony.engine import stalls, time_slices
 from telephony.engine.nudge import EXPIRES, sent_at
@@ -33,7 +33,7 @@ def _tick() -> None:
         run_statuses.start_due()
     run_statuses.reconcile_all()
     run_statuses.finish_all()
-    hopper.move_after_hours()
+    run_hours.move_after_hours()
     waves.judge_all()
     to_fill = hopper.unfilled().exists()
     stalls.note_waiting(stalls.FILL, waits=to_fill)

@@ -22,6 +22,7 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from accounts.account_settings import zone_of
 from accounts.members import NotAMember
+from accounts.models import User
 from accounts.permissions import AccountKind, Permission, check, check_kind
 from console import support
 from console.errors import error_page
@@ -83,7 +84,7 @@ def page(
 def _visit(request: ConsoleRequest, account_id: int) -> Visit:
     """Return the visit of a member, or of an operator who has begun to look at the account. Raises NotAMember."""
     try:
-        return visit_of(request.user, account_id)
+        return visit_of(cast(User, request.user), account_id)
     except NotAMember:
         visit = support.visit_of(request, account_id)
         if visit is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -14,7 +14,10 @@ from console.numerals import in_digits
 from console.vocabulary import SERVICES
 from telephony import speech
 
-SETTINGS: dict[str, Promise] = {
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
+
+SETTINGS: dict[str, StrPromise] = {
     "name": gettext_lazy("Name of the account"),
     "time_zone": gettext_lazy("Time zone"),
     "language": gettext_lazy("Language of the voice, if a campaign names no voice"),

@@ -16,8 +16,9 @@ from enum import StrEnum
 from typing import NamedTuple
 
 # Parts of a recording that are not steps of a survey. The message is what stands between the announcement and the hint. Only
-# the message counts as heard (`heard_percent`). OPT_OUT stands for all of a call in which the key always opts out.
-ANNOUNCEMENT, OPT_OUT, HINT = 0, -1, -2
+# the message counts as heard (`heard_percent`). OPT_OUT stands for all of a call in which the key always opts out. HEARD
+# stands for the message of an alert, and the time after it to press the key that says that it was heard.
+ANNOUNCEMENT, OPT_OUT, HINT, HEARD = 0, -1, -2, -3
 OPT_OUT_KEY = "9"
 
 
@@ -31,7 +32,7 @@ class AnsweredBy(StrEnum):
 class ScriptStep:
     """One part of a call, such as a step of a survey.
 
-    `step` is the id that the requesting app gave the step, or one of ANNOUNCEMENT, OPT_OUT and HINT. `seconds` is its
+    `step` is the id that the requesting app gave the step, or one of ANNOUNCEMENT, OPT_OUT, HINT and HEARD. `seconds` is its
     duration in the recording, including the time for the response. `answer` is the kind of response. `listen_seconds` is the
     time for the response, at the end of the step.
     """

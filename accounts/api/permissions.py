@@ -46,6 +46,15 @@ def needs(
     return decorate
 
 
+def require(request: Request, permission: Permission) -> None:
+    """Raise MissingPermission unless the request has this permission, which it needs because of what it contains.
+
+    `needs` declares what an operation needs in any case.
+    """
+    access = access_of(request)
+    check(access.granted, permission, by_key=access.key is not None)
+
+
 def needed_by(view: type[APIView] | APIView, name: str) -> Permission | None:
     """Return the permission that an action of a ViewSet, or a method of another view, needs. Raises AttributeError."""
     needed: Permission | None = getattr(view, name).needs

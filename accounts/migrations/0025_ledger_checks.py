@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Only a new table."""
 
-    dependencies: ClassVar = [("accounts", "0022_audit_of_limits")]
+    dependencies: ClassVar = [("accounts", "0024_audit_of_alerts")]
     operations: ClassVar = [
         migrations.CreateModel(
             name="LedgerCheckResult",

@@ -139,6 +139,11 @@ class Account(models.Model):
         db_default=False,
         help_text="Calls that record spoken answers say so at their beginning.",
     )
+    alerts_past_opt_outs = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Urgent runs may also reach people who have opted out, if the run says so.",
+    )
     keep_messages_days = models.PositiveSmallIntegerField(
         null=True,
         blank=True,

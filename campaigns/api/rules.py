@@ -19,6 +19,7 @@ from campaigns.runs import waves
 from campaigns.runs.left_out import reason_of_recipient, reason_of_run
 from campaigns.runs.rules import (
     RULES,
+    URGENT,
     chosen_rules,
     read_calling_hours,
     read_duplicates,
@@ -28,6 +29,7 @@ from campaigns.runs.rules import (
     rules_of,
 )
 from campaigns.runs.run_statuses import live_run
+from campaigns.runs.urgent import UrgentRule
 from iris.api.json_text import json_value
 from iris.errors import InvalidInput
 from telephony.models import DeliveryStatus
@@ -101,6 +103,13 @@ class Waves(Rule):
     example = '{"sizes": [100], "success_percent": 80}'
 
 
+class Urgent(Rule):
+    """Why a run is urgent. “off” means that it is not."""
+
+    read = staticmethod(UrgentRule.parse)
+    example = '{"reason": "Flood warning for ward 5"}'
+
+
 def rules_json(campaign: Campaign) -> dict[str, Any]:
     """Return the rules that hold for the live run, otherwise those of the next one; nothing if there are none.
 
@@ -153,7 +162,7 @@ def _left_out_json(campaign: Campaign) -> dict[str, Any]:
 
 
 def shown_rules(rules: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: rules[name] for name in RULES if rules.get(name) is not None}
+    return {name: rules[name] for name in (*RULES, URGENT) if rules.get(name) is not None}
 
 
 def reach_json(state: RecipientState) -> dict[str, Any]:

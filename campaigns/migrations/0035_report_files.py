@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 class Migration(migrations.Migration):
     """Files with the people of a campaign that a worker prepares."""
 
-    dependencies: ClassVar = [("campaigns", "0032_recipient_duplicate")]
+    dependencies: ClassVar = [("campaigns", "0034_audit_of_urgent_runs")]
 
     operations: ClassVar = [
         migrations.CreateModel(

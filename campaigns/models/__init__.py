@@ -1,5 +1,6 @@
-"""Campaigns, recipients, contact lists, runs, sheet imports, surveys and templates."""
+"""Campaigns, recipients, contact lists, runs, alerts, sheet imports, surveys and templates."""
 
+from campaigns.models.alerts import AlertRecipient, AlertState
 from campaigns.models.campaigns import Campaign
 from campaigns.models.choices import LIVE, PENDING, LeftOut, NotStarted, RunStatus, Service, Source
 from campaigns.models.imports import ImportStatus, SheetImport
@@ -20,6 +21,8 @@ from campaigns.models.surveys import (
 from campaigns.models.text_templates import TextTemplate, TextVersion
 
 __all__ = [
+    "AlertRecipient",
+    "AlertState",
     "Answer",
     "Audience",
     "Campaign",

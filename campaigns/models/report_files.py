@@ -9,7 +9,8 @@ from django.core.files.storage import default_storage
 from django.db import models
 from django.db.models.functions import Now
 
-from campaigns.models.campaigns import Campaign, Run
+from campaigns.models.campaigns import Campaign
+from campaigns.models.runs import Run
 
 KEEP = timedelta(days=1)  # how long a file can be downloaded after it is ready
 

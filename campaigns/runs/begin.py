@@ -25,6 +25,7 @@ from campaigns.runs.quote import Quote
 from campaigns.runs.rules import ContactRules, SentRules, chosen_rules, read_rules
 from campaigns.runs.sender_check import refuse_without_sender
 from campaigns.runs.stop import withdraw
+from campaigns.runs.urgent import UrgentRule, check_urgent
 from iris.errors import Conflict, InvalidInput, NotFound
 from telephony import speech
 from telephony.caller_id import choose_caller
@@ -51,6 +52,7 @@ def begin(
     trial: bool = False,
     replaces_pending: bool = False,
     changed: Run | None = None,
+    urgent: UrgentRule | None = None,
     **rules: Unpack[SentRules],
 ) -> Run:
     """Begin a campaign now or at `starts_at`, and return its run.
@@ -60,6 +62,8 @@ def begin(
     `sms_message` is given. A `trial` changes neither the campaign nor the status of its recipients. With
     `replaces_pending`, the new run replaces one that has not started. If the campaign was changed, the caller passes the
     replaced run as `changed`. The new run then keeps its authors, and needs approval if the replaced run needed it.
+
+    An `urgent` run goes before all others and outside of calling hours (`urgent`). The next run is an ordinary one again.
 
     `rules` are stored with the campaign, too (`rules`). A trial has none: it calls somebody who waits for it.
 
@@ -83,6 +87,8 @@ def begin(
         if campaign.deleted_at is not None:
             raise NotFound("This campaign has been deleted.")
         campaign.rules = campaign.rules | read_rules(rules, service=Service(campaign.service))
+        if urgent is not None:
+            check_urgent(urgent, campaign, sent=rules)
         _refuse_live_run(campaign, except_pending=replaces_pending)
         refuse_while_importing(campaign)
         # Read the account and its prices once, because the operator may change them while the speech for the quote is
@@ -102,7 +108,7 @@ def begin(
             audio=audio,
             source=source,
         )
-        _check_routes(campaign)
+        _check_routes(campaign, urgent)
         announces = account.announce_recording and survey_calls.records(campaign)
         recipients, count, last = _choose_recipients(campaign, statuses=statuses, individual=individual)
         quote = Quote(
@@ -116,8 +122,9 @@ def begin(
             last_recipient=last,
             announces_recording=announces,
             offers_opt_out=account.opt_out_key,
+            heard=None if urgent is None else urgent.heard,
         )
-        frozen = {} if trial else chosen_rules(campaign)
+        frozen = {} if trial else chosen_rules(campaign, urgent=urgent)
         contact_rules = ContactRules(frozen)
         contacts, contact_count = contacts_among(recipients, count, campaign=campaign, rules=contact_rules)
         limits = cost_limits(
@@ -183,11 +190,12 @@ def begin(
     return run
 
 
-def _check_routes(campaign: Campaign) -> None:
+def _check_routes(campaign: Campaign, urgent: UrgentRule | None) -> None:
     service, for_twin = Service(campaign.service), campaign.owner.is_twin
+    texts_unheard = urgent is not None and urgent.heard is not None and urgent.heard.sms
     if service.calls:
         check_route(Channel.CALL, for_twin=for_twin)
-    if service.texts or (service.calls and campaign.failover_statuses):
+    if service.texts or texts_unheard or (service.calls and campaign.failover_statuses):
         check_route(Channel.SMS, for_twin=for_twin)
 
 

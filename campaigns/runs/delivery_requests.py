@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from campaigns.messages import MessageTemplate, parse_message
 from campaigns.models import Recipient, Run, Service, Source
+from campaigns.runs import heard_key
 from campaigns.runs.opt_out_hint import with_hint
 from campaigns.runs.prices import Price, RunPrices
 from campaigns.runs.rules import rules_of
@@ -20,8 +21,6 @@ from telephony.caller_id import choose_caller
 from telephony.engine.enqueue import DeliveryRequest
 from telephony.models import Audio, Channel, Purpose
 from telephony.segments import segments_of
-
-PRIORITY = 10  # OTPs have 0
 
 
 class Addressee(NamedTuple):
@@ -50,22 +49,38 @@ def requests_for(run: Run, recipients: Sequence[Addressee]) -> list[DeliveryRequ
 
 def call_requests(run: Run, recipients: Sequence[Addressee]) -> list[DeliveryRequest]:
     prices = RunPrices(run)
-    if run.source == Source.AUDIO:
-        assert run.audio is not None
-        texts = [""] * len(recipients)
-        recordings: Sequence[Audio | None] = [run.audio] * len(recipients)
-    else:
-        message = parse_message(run.message)
-        texts = [message.render(recipient.tags) for recipient in recipients]
-        recordings = spoken(run, message, recipients, texts)
+    texts, recordings = _said(run, recipients)
     calls: list[tuple[Audio | None, Script]] = [(audio, ()) for audio in recordings]
+    if asks_if_heard(run):
+        calls = heard_key.with_request(recordings, voice=run.voice, speed=float(run.speed))
     if run.offers_opt_out:
-        hint, calls = with_hint(run, recordings)
+        hint, hinted = with_hint(run, [audio for audio, _ in calls])
         texts = [f"{text}\n{hint.text}".strip() for text in texts]
+        # While an alert waits for its key, 9 is no opt-out.
+        calls = [
+            (audio, (*asked, *script[1:]) if asked else script)
+            for (_, asked), (audio, script) in zip(calls, hinted, strict=True)
+        ]
     return [
         call_request(run, prices, recipient, text, audio, script=script)
         for recipient, text, (audio, script) in zip(recipients, texts, calls, strict=True)
     ]
+
+
+def asks_if_heard(run: Run) -> bool:
+    """Return whether the calls of a run ask to press a key (`heard_key`)."""
+    urgent = rules_of(run).urgent
+    return urgent is not None and urgent.heard is not None
+
+
+def _said(run: Run, recipients: Sequence[Addressee]) -> tuple[Sequence[str], Sequence[Audio | None]]:
+    """Return the text and the recording of the message for each recipient. An uploaded recording has no text."""
+    if run.source == Source.AUDIO:
+        assert run.audio is not None
+        return [""] * len(recipients), [run.audio] * len(recipients)
+    message = parse_message(run.message)
+    texts = [message.render(recipient.tags) for recipient in recipients]
+    return texts, spoken(run, message, recipients, texts)
 
 
 def call_request(
@@ -138,7 +153,7 @@ def delivery_request(
         purpose=purpose,
         batch=run.pk,
         item=recipient.pk,
-        priority=PRIORITY,
+        priority=rules.priority,
         text=text,
         audio_id=audio.pk if audio else None,
         caller=run.caller,
@@ -151,4 +166,5 @@ def delivery_request(
         not_before=window.opens if window.opens > now else None,
         not_after=window.closes,
         tries_reserved=rules.paid_tries - 1 if channel is Channel.CALL else 0,
+        past_opt_outs=rules.urgent is not None and rules.urgent.past_opt_outs,
     )

@@ -27,14 +27,21 @@ def send_sms_after_missed_calls(ended: Sequence[Changed], runs: Mapping[int, Run
             for one in ended
             if one.batch == run.pk and one.channel is Channel.CALL and one.status in run.failover_statuses
         ]
-        if not missed:
-            continue
-        run.caller = delivery_requests.caller_of(run)
-        recipients = delivery_requests.addressees(Recipient.objects.filter(pk__in=missed))
-        try:
-            ids = enqueue(requests=delivery_requests.sms_requests(run, recipients))
-        except Unavailable as e:  # the end of the calls must still be stored
-            log.error("Run %d: no SMS could be queued after its missed calls: %s", run.pk, e)
-            continue
-        if run.status == RunStatus.PAUSED:
-            deliveries.pause_deliveries(ids)
+        if missed:
+            send_sms(run, missed)
+
+
+def send_sms(run: Run, recipients: Sequence[int]) -> None:
+    """Queue the SMS of a run to recipients whom its calls have not reached. One that was queued before is not repeated.
+
+    Call it as `send_sms_after_missed_calls`.
+    """
+    run.caller = delivery_requests.caller_of(run)
+    addressees = delivery_requests.addressees(Recipient.objects.filter(pk__in=recipients))
+    try:
+        ids = enqueue(requests=delivery_requests.sms_requests(run, addressees))
+    except Unavailable as e:  # the end of the calls must still be stored
+        log.error("Run %d: no SMS could be queued after its missed calls: %s", run.pk, e)
+        return
+    if run.status == RunStatus.PAUSED:
+        deliveries.pause_deliveries(ids)

@@ -10,36 +10,39 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from decimal import Decimal
+from dataclasses import replace
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import Count, F, Q, QuerySet, Sum
+from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 from structlog.contextvars import bound_contextvars
 
 from accounts import credits
+from campaigns.messages import parse_message
 from campaigns.models import LeftOut, Run, RunStatus, Service, Source
 from campaigns.runs import (
+    alerts,
     delivery_requests,
     intake,
     recipient_statuses,
+    run_hours,
     run_statuses,
     seeds,
     setting_aside,
     survey_calls,
     waves,
 )
-from campaigns.runs.prices import RunPrices
-from campaigns.runs.rules import rules_of
+from campaigns.runs.intake import Intake
+from campaigns.runs.rules import URGENT, rules_of
 from iris.locks import locked
 from telephony import speech
 from telephony.engine import lifecycle as deliveries
 from telephony.engine import stalls
-from telephony.engine.enqueue import enqueue
+from telephony.engine.enqueue import DeliveryRequest, enqueue
 from telephony.engine.failpoints import failpoint
-from telephony.models import FINAL, Cause, Channel, Delivery, Purpose
+from telephony.models import Cause, Purpose
 from telephony.models.statuses import QUEUED
 from telephony.phone_numbers import lock_if_owned
 from telephony.senders.choosing import NoSender
@@ -49,7 +52,8 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 0.05  # seconds between two searches for hoppers with room
 # Speech is synthesized for a chunk of recipients at a time, so that the first calls do not wait for the last recipient. The
 # first chunk of a run has SPEECH_CHUNK recipients. Later chunks take about SPEECH_SECONDS, so that other runs wait little.
-SPEECH_CHUNK, MIN_SPEECH_CHUNK, MAX_SPEECH_CHUNK = 50, 10, 500
+# An urgent run begins with URGENT_SPEECH_CHUNK, so that its first call leaves at once.
+URGENT_SPEECH_CHUNK, SPEECH_CHUNK, MIN_SPEECH_CHUNK, MAX_SPEECH_CHUNK = 5, 50, 10, 500
 SPEECH_SECONDS = 1.0
 
 _speech_chunks: dict[int, int] = {}  # by run
@@ -66,6 +70,10 @@ _next_looks: dict[int, float] = {}  # by run
 _last_run_id = 0
 
 
+_IS_URGENT = Q(rules__has_key=URGENT)
+_URGENT = ExpressionWrapper(_IS_URGENT, BooleanField())
+
+
 def unfilled() -> QuerySet[Run]:
     """Return the runs for whose recipients something must be queued, or that must end them.
 
@@ -80,6 +88,8 @@ def unfilled() -> QuerySet[Run]:
 def fill_all(*, budget: float, waits_for_room: bool = True) -> bool:
     """Keep the hoppers of all running runs full, until no run has recipients left or `budget` seconds have passed.
 
+    Urgent runs go first: whenever anything was queued for another run, they are looked at again.
+
     Several processes may call this; a lock lets only one at a time fill a run. Without `waits_for_room`, return as soon as
     every hopper is full or being filled. If filling a run fails, a later call tries it again. Returns whether runs remain
     that have recipients left.
@@ -88,19 +98,23 @@ def fill_all(*, budget: float, waits_for_room: bool = True) -> bool:
     end = time.monotonic() + budget
     broken: set[int] = set()
     while True:
-        found = list(unfilled().exclude(pk__in=broken).order_by("pk").values_list("pk", "status"))
+        waiting = unfilled().exclude(pk__in=broken).order_by("pk")
+        found = list(waiting.annotate(urgent=_URGENT).values_list("pk", "status", "urgent"))
         if not found:
             return False
         moved = False
-        for pk, status in sorted(found, key=lambda run: run[0] <= _last_run_id):
+        for pk, status, urgent in sorted(found, key=lambda run: (not run[2], run[0] <= _last_run_id)):
             if status == RunStatus.RUNNING and time.monotonic() < _next_looks.get(pk, 0.0):
                 continue
-            _last_run_id = pk
+            if not urgent:
+                _last_run_id = pk
             stalls.note_progress(stalls.FILL if waits_for_room else stalls.FILL_MORE)
             with bound_contextvars(run=pk), locked(f"fill:{pk}") as ours:
                 moved |= ours and _advance(pk, RunStatus(status), broken)
             if time.monotonic() >= end:
                 return True
+            if moved and not urgent and unfilled().filter(_IS_URGENT).exclude(pk__in=broken).exists():
+                break
         if not moved:
             if not waits_for_room:
                 return True
@@ -141,7 +155,7 @@ def fill(run_id: int) -> int:
     if the approval of the SMS's sender has ended since the run began.
     """
     run = Run.objects.select_related("campaign", "audio", "hold").get(pk=run_id)
-    if _waits_for_hours(run) or run.wave_room == 0:
+    if run_hours.waits(run) or run.wave_room == 0:
         return 0
     if not intake.is_ready(run):
         return 1
@@ -150,25 +164,42 @@ def fill(run_id: int) -> int:
         return 0
     run.caller = delivery_requests.caller_of(run)
     speaks = Service(run.campaign.service).calls and run.source == Source.MESSAGE
-    limit = min(room, _speech_chunks.get(run.pk, SPEECH_CHUNK)) if speaks else room
-    taken = intake.take(run, limit=limit, count_contacts=speaks or run.is_capped or run.wave_room is not None)
+    first_chunk = SPEECH_CHUNK
+    if rules_of(run).urgent is not None:
+        # What it says to everybody was spoken when it began. Between small chunks, calls of other runs would leave.
+        speaks = speaks and bool(parse_message(run.message).tags)
+        first_chunk = URGENT_SPEECH_CHUNK
+    limit = min(room, _speech_chunks.get(run.pk, first_chunk)) if speaks else room
+    asks = delivery_requests.asks_if_heard(run)
+    again = alerts.due(run, limit=limit) if asks else []
+    taken = (
+        Intake(recipients=again, left_out={}, is_last=False)
+        if again
+        else intake.take(
+            run, limit=limit, count_contacts=speaks or run.is_capped or run.wave_room is not None
+        )
+    )
+    if asks:
+        if not taken.recipients and alerts.are_left(run):
+            return 0
+        # The recipients of a household follow each other, so an alert is filled when none of them is left.
+        taken = replace(taken, is_last=not taken.recipients)
     if run.is_capped and taken.contacts:
         # Read before the credits: a delivery that ends between the two reads returns credits, and the run continues.
         has_unfinished = run_statuses.has_unfinished_deliveries(run.pk)
-        taken = taken.first(_count_affordable(run, taken.contacts))
+        taken = taken.first(intake.count_affordable(run, taken.contacts))
         if not taken.recipients:
             return 0 if has_unfinished else _end_without_credits(run)
-    contacts = taken.contacts
+    chosen = alerts.choose(run, taken.contacts) if asks and not again else None
+    called = taken.contacts if chosen is None else chosen.to_call
     content = survey_calls if run.campaign.service == Service.SURVEY else delivery_requests
     begun_at = time.monotonic()
     try:
-        rendered = content.requests_for(run, contacts)
+        rendered = content.requests_for(run, called)
     except speech.SpeechBudgetExceeded as error:
-        if len(contacts) == 1 and not error.made_count:
+        if len(called) == 1 and not error.made_count:
             raise
-        _speech_chunks[run.pk] = max(
-            1, len(contacts) // 2
-        )  # the recordings made so far are stored and reused
+        _speech_chunks[run.pk] = max(1, len(called) // 2)  # the recordings made so far are stored and reused
         return 0
     if speaks and len(taken.recipients) == limit:
         _adapt_speech_chunk(run.pk, spoken=limit, seconds=time.monotonic() - begun_at)
@@ -188,7 +219,11 @@ def fill(run_id: int) -> int:
         moved = Run.objects.filter(
             pk=run.pk, status=RunStatus.RUNNING, cursor=run.cursor, filled_at=None
         ).update(
-            cursor=taken.recipients[-1].pk if taken.recipients else run.last_recipient,
+            cursor=run.cursor
+            if again
+            else taken.recipients[-1].pk
+            if taken.recipients
+            else run.last_recipient,
             filled_at=timezone.now() if taken.is_last or wave.is_last else None,
             failing_since=None,
             too_long=F("too_long") + too_long,
@@ -199,9 +234,11 @@ def fill(run_id: int) -> int:
         if not moved:
             return 0
         # A late report may have taken credits since they were counted (`accounts.late_captures`).
-        if run.is_capped and _count_affordable(run, taken.contacts) < len(taken.contacts):
+        if run.is_capped and intake.count_affordable(run, taken.contacts) < len(taken.contacts):
             transaction.set_rollback(True)
             return 0
+        if asks:
+            requests = _only_called(run, requests, chosen, again)
         enqueue(requests=requests, needs_senders=True)
         recipient_statuses.leave_out(run, taken.reasons)
         failpoint("filling")
@@ -220,41 +257,22 @@ def fill(run_id: int) -> int:
     return len(requests) + len(taken.reasons)
 
 
-def _waits_for_hours(run: Run) -> bool:
-    """Return whether the run must wait for its calling hours; if so, store when they begin.
+def _only_called(
+    run: Run,
+    requests: Sequence[DeliveryRequest],
+    chosen: alerts.Chosen | None,
+    again: Sequence[delivery_requests.Addressee],
+) -> list[DeliveryRequest]:
+    """Store which recipients of an alert are called now, and return the requests for them.
 
-    A run that calls and sends SMS waits for the hours of its calls. Its SMS then wait in the queue for theirs.
+    Since the requests were made, others of their households may have heard.
     """
-    now = timezone.now()
-    channel = Channel.CALL if Service(run.campaign.service).calls else Channel.SMS
-    opens = rules_of(run).window(channel, now).opens
-    if opens > now:
-        Run.objects.filter(pk=run.pk, status=RunStatus.RUNNING).update(opens_at=opens)
-    return opens > now
-
-
-def move_after_hours() -> None:
-    """Let queued deliveries whose calling hours are over wait for the next ones."""
-    for purpose in (Purpose.CAMPAIGN, Purpose.SEED):
-        for run_id, channel in deliveries.batches_after_hours(purpose):
-            try:
-                _move_after_hours(run_id, channel, purpose)
-            except (OperationalError, InterfaceError):
-                raise
-            except Exception:  # the deliveries of other runs must still move
-                log.exception(
-                    "Run %d: what its calling hours left over cannot wait for the next ones", run_id
-                )
-
-
-def _move_after_hours(run_id: int, channel: Channel, purpose: Purpose) -> None:
-    opens, closes = rules_of(Run.objects.get(pk=run_id)).window(channel, timezone.now())
-    assert closes is not None
-    moved = deliveries.MOVE_SIZE
-    while moved == deliveries.MOVE_SIZE:
-        moved = deliveries.move_to_hours(
-            purpose=purpose, batch=run_id, channel=channel, opens=opens, closes=closes
-        )
+    if chosen is None:
+        called = alerts.mark_called(run, [one.pk for one in again])
+    else:
+        called, spared = alerts.add(run, chosen)
+        recipient_statuses.terminate(spared, run=run)
+    return [request for request in requests if request.item in called]
 
 
 def _adapt_speech_chunk(run_id: int, *, spoken: int, seconds: float) -> None:
@@ -317,20 +335,5 @@ def _count_queued_of_latest(run: Run) -> tuple[int, bool]:
 
 def _count_queued(run: Run) -> int:
     return deliveries.count_due(
-        run.pk, purpose=Purpose.CAMPAIGN, owner_id=run.campaign.owner_id, priority=delivery_requests.PRIORITY
+        run.pk, purpose=Purpose.CAMPAIGN, owner_id=run.campaign.owner_id, priority=rules_of(run).priority
     )
-
-
-def _count_affordable(run: Run, recipients: Sequence[delivery_requests.Addressee]) -> int:
-    """Return how many of the next recipients the hold of a run with a spending limit can pay for."""
-    unfinished = Delivery.objects.filter(purpose=Purpose.CAMPAIGN, batch=run.pk, status__lt=FINAL).aggregate(
-        reserved=Sum(F("credit_limit") * (1 + F("tries_reserved"))),
-        calls=Count("pk", filter=Q(channel=Channel.CALL)),
-    )
-    reserved = unfinished["reserved"] or Decimal(0)
-    if run.failover_statuses:
-        reserved += run.sms_limit * unfinished["calls"]
-    # The hold is read after the deliveries: credits captured in between are subtracted twice, which is safe. In the
-    # other order they would not be subtracted at all.
-    run.hold.refresh_from_db()
-    return RunPrices(run).affordable([one.to for one in recipients], run.hold.remaining - reserved)

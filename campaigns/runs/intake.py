@@ -7,17 +7,21 @@ that will be left out.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
-from django.db.models import QuerySet
+from django.db.models import Count, F, Q, QuerySet, Sum
 
 from campaigns import duplicates
 from campaigns.models import Campaign, LeftOut, Recipient, Run
 from campaigns.runs import frequency_cap
 from campaigns.runs.delivery_requests import Addressee, addressees
+from campaigns.runs.prices import RunPrices
 from campaigns.runs.rules import ContactRules, rules_of
 from iris.errors import InvalidInput
+from telephony.models import Channel, Delivery, Purpose
+from telephony.models.statuses import FINAL
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,3 +122,18 @@ def _duplicates_among(run: Run, recipients: list[Addressee]) -> list[int]:
     )
     ids = {one.pk for one in recipients}
     return [pk for pk in marked.values_list("pk", flat=True) if pk in ids]
+
+
+def count_affordable(run: Run, recipients: Sequence[Addressee]) -> int:
+    """Return how many of the next recipients the hold of a run with a spending limit can pay for."""
+    unfinished = Delivery.objects.filter(purpose=Purpose.CAMPAIGN, batch=run.pk, status__lt=FINAL).aggregate(
+        reserved=Sum(F("credit_limit") * (1 + F("tries_reserved"))),
+        calls=Count("pk", filter=Q(channel=Channel.CALL)),
+    )
+    reserved = unfinished["reserved"] or Decimal(0)
+    if run.failover_statuses:
+        reserved += run.sms_limit * unfinished["calls"]
+    # The hold is read after the deliveries: credits captured in between are subtracted twice, which is safe. In the
+    # other order they would not be subtracted at all.
+    run.hold.refresh_from_db()
+    return RunPrices(run).affordable([one.to for one in recipients], run.hold.remaining - reserved)

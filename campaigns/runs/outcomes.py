@@ -1,4 +1,5 @@
-"""Decide what follows when deliveries end: another try, an SMS after a missed call, or the recipient's outcome.
+"""Decide what follows when deliveries end: another try, an SMS after a missed call, the next number of a household, or
+the recipient's outcome.
 
 An outcome is stored with the recipient only after the last try. Everything happens in the transaction that ended the
 deliveries, so no crash can lose a try or repeat it.
@@ -6,18 +7,19 @@ deliveries, so no crash can lose a try or repeat it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from django.db import connection
 from django.utils import timezone
 
 from campaigns.models import Run, RunStatus
-from campaigns.runs import failover, recipient_statuses
+from campaigns.runs import alerts, failover, recipient_statuses
 from campaigns.runs.delivery_requests import caller_of
 from campaigns.runs.retries import outcome_of
-from campaigns.runs.rules import rules_of
+from campaigns.runs.rules import URGENT, rules_of
 from telephony.engine.lifecycle import Changed
+from telephony.engine.survey_responses import MatchedResponse
 from telephony.engine.tries import NextTry, enqueue_next_tries
 from telephony.models import Channel, Purpose
 from telephony.optouts import opted_out
@@ -36,15 +38,54 @@ def conclude(changed: Sequence[Changed], **kwargs: Any) -> None:
     runs = _lock_runs({one.batch for one in followed})
     # A recipient who has opted out during the call is not tried again, so this end is the outcome.
     unwilling = opted_out([one.id for one in followed if one.batch in runs])
-    followed = [one for one in followed if one.id not in unwilling]
-    retried = _try_again(followed, runs)
+    heard = alerts.heard_in(followed, runs)
+    settled = unwilling | heard
+    retried = _try_again([one for one in followed if one.id not in settled], runs)
     # The call of a recipient is stored before its SMS is queued.
     recipient_statuses.update_recipients(ended, retried=retried)
-    failover.send_sms_after_missed_calls([one for one in followed if one.id not in retried], runs)
+    last = [one for one in followed if one.id not in retried]
+    failover.send_sms_after_missed_calls([one for one in last if one.id not in settled], runs)
+    for run in runs.values():
+        _settle_alert(run, last, heard=heard, unwilling=unwilling)
+
+
+def note_heard(answered: Sequence[MatchedResponse], **kwargs: Any) -> None:
+    """Store who has pressed the key of an alert while the call may still be under way.
+
+    This is a receiver of `answers_given`, and runs in the transaction that applies the reports.
+    """
+    pressed = alerts.pressed(answered)
+    if not pressed:
+        return
+    for run in Run.objects.raw(
+        "SELECT * FROM campaigns_run WHERE id = ANY(%s) ORDER BY id FOR SHARE", [sorted(pressed)]
+    ):
+        spared = alerts.settle(run.pk, have=pressed[run.pk], have_not=())
+        recipient_statuses.terminate(spared, run=run)
+
+
+def _settle_alert(
+    run: Run, ended: Sequence[Changed], *, heard: Collection[int], unwilling: Collection[int]
+) -> None:
+    """Store who has heard in calls that have ended for good. The others receive an SMS, if the alert says so.
+
+    `heard` and `unwilling`, who have opted out, are ids of deliveries.
+    """
+    rule = alerts.heard_rule(run)
+    calls = [one for one in ended if one.batch == run.pk and one.channel is Channel.CALL]
+    if rule is None or not calls:
+        return
+    have = {one.item for one in calls if one.id in heard}
+    have_not = {one.item for one in calls} - have
+    to_text = have_not - {one.item for one in calls if one.id in unwilling}
+    spared = alerts.settle(run.pk, have=have, have_not=have_not)
+    recipient_statuses.terminate(spared, run=run)
+    if rule.sms and to_text:
+        failover.send_sms(run, sorted(to_text))
 
 
 def _lock_runs(ids: set[int]) -> dict[int, Run]:
-    """Return the runs among these that go on and can have another try or an SMS after these ends.
+    """Return the runs among these that go on, and in which something can follow these ends.
 
     The lock makes a concurrent stop, pause or resume wait. Each of them first changes the run, and then its queued
     deliveries. It is shared, so that processes that end deliveries of one run do not wait for each other.
@@ -54,9 +95,10 @@ def _lock_runs(ids: set[int]) -> dict[int, Run]:
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT id FROM campaigns_run
-                WHERE id = ANY(%s) AND status = ANY(%s) AND (failover_statuses <> '{}' OR jsonb_exists(rules, 'retry'))
+                WHERE id = ANY(%s) AND status = ANY(%s)
+                  AND (failover_statuses <> '{}' OR jsonb_exists_any(rules, %s))
                 ORDER BY id FOR SHARE""",
-            [sorted(ids), [RunStatus.RUNNING.value, RunStatus.PAUSED.value]],
+            [sorted(ids), [RunStatus.RUNNING.value, RunStatus.PAUSED.value], ["retry", URGENT]],
         )
         locked = [row[0] for row in cursor.fetchall()]
     if not locked:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from django.conf import settings
+
 from campaigns.messages import MessageTemplate, check_length, check_tags, parse_message
 from campaigns.models import Campaign, Service, Source
-from campaigns.runs import survey_calls
+from campaigns.runs import heard_key, survey_calls
 from campaigns.runs.call_length import Speaking
 from campaigns.runs.opt_out_hint import hint_in
+from campaigns.runs.urgent import HeardRule
 from campaigns.tag_sizes import TagSize, spoken_bounds, tag_sizes_of
 from iris.errors import InvalidInput
 from telephony.models import Audio
@@ -35,6 +38,7 @@ class Quote:
         last_recipient: int,
         announces_recording: bool = False,
         offers_opt_out: bool = False,
+        heard: HeardRule | None = None,
     ) -> None:
         self.service = Service(campaign.service)
         self.text = self.sms_text = ""
@@ -58,9 +62,13 @@ class Quote:
         elif self.service.calls:
             self.text = text
             self.longest_call = speaking.bounds(_checked(text, campaign, sizes)).most
+        if heard is not None and self.longest_call is not None:
+            more = heard_key.seconds_of(voice, float(campaign.speed))
+            self.longest_call = min(self.longest_call + more, settings.IRIS_MAX_AUDIO_SECONDS)
         if self.longest_call is not None and offers_opt_out:
             self.longest_call += hint_in(voice, float(campaign.speed)).seconds
-        if self.service.texts or (self.service.calls and campaign.failover_statuses):
+        texts_unheard = heard is not None and heard.sms
+        if self.service.texts or (self.service.calls and (campaign.failover_statuses or texts_unheard)):
             self.sms_text = sms_text
             message = _checked(sms_text, campaign, sizes)
             self.most_segments = upper_bound(message.size({tag: entry.size for tag, entry in sizes.items()}))

@@ -8,6 +8,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from campaigns.models import LeftOut, Run, RunStatus
+from campaigns.runs import alerts, delivery_requests
 from telephony.engine.lifecycle import Changed
 from telephony.models import Channel, DeliveryStatus
 from telephony.models.statuses import COMPLETED, FAILED, HUNGUP
@@ -107,6 +108,19 @@ def attempts_of(ended: Changed) -> int:
     return ended.try_number - (ended.status == DeliveryStatus.TERMINATED)
 
 
+def terminate(ids: Collection[int], *, run: Run) -> None:
+    """Mark recipients whom a run will not reach any more as `terminated`. A trial changes none."""
+    if not ids or run.trial:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """WITH locked AS (SELECT id FROM campaigns_recipient WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE)
+               UPDATE campaigns_recipient r SET status = %s, attempts = %s, left_out = ''
+                 FROM locked WHERE r.id = locked.id""",
+            [sorted(ids), int(DeliveryStatus.TERMINATED), _no_attempts(run)],
+        )
+
+
 def terminate_untouched(run_id: int, *, limit: int = 5000) -> bool:
     """Mark recipients that a stopping run has not reached as `terminated`, at most `limit`.
 
@@ -117,12 +131,8 @@ def terminate_untouched(run_id: int, *, limit: int = 5000) -> bool:
         if run is None or run.filled_at is not None:
             return False
         rows = list(run.untouched().values_list("pk", flat=True)[:limit])
-        if rows and not run.trial:
-            with connection.cursor() as cursor:
-                cursor.execute(
-                    "UPDATE campaigns_recipient SET status = %s, attempts = %s, left_out = '' WHERE id = ANY(%s)",
-                    [int(DeliveryStatus.TERMINATED), _no_attempts(run), rows],
-                )
+        waiting = alerts.stop_waiting(run) if delivery_requests.asks_if_heard(run) else []
+        terminate([*rows, *waiting], run=run)
         run.cursor = rows[-1] if rows else run.last_recipient
         if len(rows) < limit:
             run.filled_at = timezone.now()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from campaigns.models import PENDING, Campaign, Run, Source
 from campaigns.runs.begin import begin
+from campaigns.runs.rules import rules_of
 from campaigns.runs.run_statuses import live_run
 from campaigns.runs.stop import withdraw
 from telephony.models import DeliveryStatus
@@ -33,6 +34,7 @@ def reschedule(campaign: Campaign, *, source: bool = False, uploaded_by: int | N
         source=None if source else Source(run.source),
         replaces_pending=True,
         changed=run,
+        urgent=rules_of(run).urgent,
     )
 
 

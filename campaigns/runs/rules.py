@@ -18,6 +18,7 @@ from campaigns.models import Campaign, Run, Service
 from campaigns.runs.calling_hours import CallingHours, Window
 from campaigns.runs.limits import KEEP, ONCE, FrequencyCap, WaveRule, parse_duplicates
 from campaigns.runs.retries import OF_SMS, RetryRule
+from campaigns.runs.urgent import IGNORED, UrgentRule
 from iris.errors import InvalidInput
 from telephony.engine.lifecycle import Changed
 from telephony.models import Channel
@@ -34,6 +35,11 @@ class SentRules(TypedDict, total=False):
 
 
 RULES = tuple(SentRules.__annotations__)
+# What a run has frozen beside these: the rule of an urgent run, which no campaign stores.
+URGENT = "urgent"
+# A lower value goes first. OTPs have 0.
+URGENT_PRIORITY, PRIORITY = 5, 10
+PRIORITIES = (URGENT_PRIORITY, PRIORITY)
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,15 @@ class ContactRules:
     def hours(self) -> CallingHours | None:
         sent = self.frozen.get("calling_hours")
         return None if sent is None else CallingHours.parse(sent)
+
+    @cached_property
+    def urgent(self) -> UrgentRule | None:
+        sent = self.frozen.get(URGENT)
+        return None if sent is None else UrgentRule.parse(sent)
+
+    @property
+    def priority(self) -> int:
+        return PRIORITY if self.urgent is None else URGENT_PRIORITY
 
     @property
     def once_per_number(self) -> bool:
@@ -95,8 +110,11 @@ def _parsed(frozen: str) -> ContactRules:
     return ContactRules(json.loads(frozen))
 
 
-def chosen_rules(campaign: Campaign) -> dict[str, Any]:
-    """Return the rules that a run of this campaign begins with: its own, otherwise those of the account."""
+def chosen_rules(campaign: Campaign, *, urgent: UrgentRule | None = None) -> dict[str, Any]:
+    """Return the rules that a run of this campaign begins with: its own, otherwise those of the account.
+
+    An urgent run has only those that it obeys.
+    """
     account = campaign.owner
     of_account = {name: getattr(account, name) for name in RULES}
     rules = {
@@ -104,6 +122,8 @@ def chosen_rules(campaign: Campaign) -> dict[str, Any]:
         for name, rule in (of_account | campaign.rules).items()
         if name in RULES and rule not in (None, KEEP)
     }
+    if urgent is not None:
+        return {name: rule for name, rule in rules.items() if name not in IGNORED} | {URGENT: urgent.json}
     if "calling_hours" in rules:
         rules["calling_hours"] = CallingHours.parse(rules["calling_hours"]).in_zone(zone_of(account))
     return rules

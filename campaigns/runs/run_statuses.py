@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from accounts import credits
 from campaigns.models import LIVE, PENDING, NotStarted, Run, RunStatus
-from campaigns.runs import delivery_requests
+from campaigns.runs.rules import PRIORITIES
 from telephony.engine import lifecycle as deliveries
 from telephony.engine.failpoints import failpoint
 from telephony.models import Purpose
@@ -119,9 +119,7 @@ def reconcile_all() -> None:
     for pk in held_back.values_list("pk", flat=True):
         reconcile(pk)
     running = Run.objects.filter(status=RunStatus.RUNNING).values_list("pk", "campaign__owner_id")
-    for pk in deliveries.paused_batches(
-        dict(running), purpose=Purpose.CAMPAIGN, priority=delivery_requests.PRIORITY
-    ):
+    for pk in deliveries.paused_batches(dict(running), purpose=Purpose.CAMPAIGN, priorities=PRIORITIES):
         reconcile(pk)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import BinaryIO, cast
+
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
@@ -43,7 +45,7 @@ def opt_outs(request: ConsoleRequest) -> HttpResponse:
             (one, CHANNELS[one.channel] if one.channel else EVERYTHING, WAYS.get(one.way, ""))
             for one in shown[:PAGE_SIZE]
         ],
-        "channels": [("all", EVERYTHING), *((channel.value, name) for channel, name in CHANNELS.items())],
+        "channels": [("all", EVERYTHING), *CHANNELS.items()],
         "words": words,
         "problem": problem,
         "before": shown[PAGE_SIZE - 1].pk if len(shown) > PAGE_SIZE else None,
@@ -59,7 +61,7 @@ def add(request: ConsoleRequest) -> HttpResponse:
     file = request.FILES.get("file")
     try:
         if file is not None:
-            listed = editing.import_numbers(account=account, file=file, name=file.name or "")
+            listed = editing.import_numbers(account=account, file=cast(BinaryIO, file), name=file.name or "")
         else:
             sent = request.POST
             listed = editing.list_numbers(

@@ -170,7 +170,7 @@ def settings(request: ConsoleRequest) -> HttpResponse:
         stored = settings_of(account)
         changes = {name: value for name, value in form.cleaned_data.items() if value != stored[name]}
         try:
-            change_settings(account=account, by=actors.current(), **changes)  # type: ignore[typeddict-item]
+            change_settings(account=account, by=actors.current(), **changes)
         except InvalidInput as error:
             fields = [one.get("field") for one in error.errors]
             form.add_error(next((name for name in fields if name in form.fields), None), sentence_of(error))

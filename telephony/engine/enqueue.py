@@ -28,6 +28,7 @@ class DeliveryRequest:
 
     It is submitted between `not_before` and `not_after`: its calling hours. None means now, and without an end.
     `tries_reserved` is how many further tries may cost as much again. The hold must cover them, too.
+    With `past_opt_outs`, it also reaches a recipient who has opted out.
     """
 
     owner_id: int
@@ -50,6 +51,7 @@ class DeliveryRequest:
     not_before: datetime | None = None
     not_after: datetime | None = None
     tries_reserved: int = 0
+    past_opt_outs: bool = False
 
 
 def enqueue(*, requests: Sequence[DeliveryRequest], needs_senders: bool = False) -> list[int]:
@@ -109,6 +111,7 @@ def enqueue(*, requests: Sequence[DeliveryRequest], needs_senders: bool = False)
             ),
             "not_after": ("timestamptz", [request.not_after for request in requests]),
             "tries_reserved": ("smallint", [request.tries_reserved for request in requests]),
+            "past_opt_outs": ("bool", [request.past_opt_outs for request in requests]),
             "begins": ("timestamptz", [request.not_before for request in requests]),
         },
     )
@@ -116,11 +119,11 @@ def enqueue(*, requests: Sequence[DeliveryRequest], needs_senders: bool = False)
         cursor.execute(
             f"""INSERT INTO telephony_delivery
                     (item, owner_id, trunk_id, purpose, batch, priority, channel, "to", caller, sender, text,
-                     audio_id, hold_id, credit_limit, pulse_credits, pulse_seconds, useful_until, script, cause,
-                     not_after, tries_reserved, not_before, status, carrier_text, ref, attempts, stopped, credits)
+                     audio_id, hold_id, credit_limit, pulse_credits, pulse_seconds, useful_until, script, cause, not_after,
+                     tries_reserved, past_opt_outs, not_before, status, carrier_text, ref, attempts, stopped, credits)
                 SELECT item, owner_id, trunk_id, purpose, batch, priority, channel, "to", caller, sender, text,
-                       audio_id, hold_id, credit_limit, pulse_credits, pulse_seconds, useful_until, script, cause,
-                       not_after, tries_reserved, coalesce(begins, statement_timestamp()), {QUEUED}, '', '', 0, false, 0
+                       audio_id, hold_id, credit_limit, pulse_credits, pulse_seconds, useful_until, script, cause, not_after,
+                       tries_reserved, past_opt_outs, coalesce(begins, statement_timestamp()), {QUEUED}, '', '', 0, false, 0
                   FROM {rows}
                 ON CONFLICT DO NOTHING RETURNING id""",
             parameters,

@@ -103,6 +103,24 @@ class Claim:
     pace: float | None = None
 
 
+def is_paused(reason: str, until: datetime | None, *, now: datetime) -> bool:
+    """Return whether a trunk with these `pause_reason` and `paused_until` submits nothing now."""
+    return bool(reason) and (until is None or until > now)
+
+
+def count_busy_channels(trunk_id: int) -> int:
+    """Return how many channels of a trunk its calls occupy."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""SELECT count(*) FROM telephony_delivery
+                 WHERE trunk_id = %s AND channel = 'call' AND status > {QUEUED} AND status < {END}
+                   AND claimed_at > statement_timestamp() - make_interval(secs => %s)""",
+            # A call that was claimed earlier has ended, even if the carrier has never reported its end.
+            [trunk_id, settings.IRIS_MAX_AUDIO_SECONDS + RING_SECONDS],
+        )
+        return int(cursor.fetchone()[0])
+
+
 @transaction.atomic
 def claim(
     alias: str,
@@ -146,10 +164,8 @@ def claim(
         if not pace or slot is None or slot > now + timedelta(seconds=max(MAX_AHEAD_SECONDS, 2 * step)):
             slot = now
         slot = max(slot, earliest)
-        if pause_reason and paused_until is not None and paused_until > now:
-            return Claim()
         probe = _due_probe(*probing, now=now) if pause_reason and paused_until is None else None
-        if pause_reason and paused_until is None and probe is None:
+        if probe is None and is_paused(pause_reason, paused_until, now=now):
             return Claim()
         ahead = (slot - now).total_seconds()
         if pace:
@@ -163,14 +179,7 @@ def claim(
         limit = 1 if probe else min(limit, max_count or limit)
         call_limit = None
         if channels is not None:
-            cursor.execute(
-                f"""SELECT count(*) FROM telephony_delivery
-                     WHERE trunk_id = %s AND channel = 'call' AND status > {QUEUED} AND status < {END}
-                       AND claimed_at > statement_timestamp() - make_interval(secs => %s)""",
-                # A call that was claimed earlier has ended, even if the carrier has never reported its end.
-                [trunk_id, settings.IRIS_MAX_AUDIO_SECONDS + RING_SECONDS],
-            )
-            call_limit = max(0, channels - cursor.fetchone()[0])
+            call_limit = max(0, channels - count_busy_channels(trunk_id))
         claimed = lifecycle.claim(
             trunk_id=trunk_id,
             limit=limit,

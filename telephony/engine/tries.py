@@ -77,11 +77,12 @@ def enqueue_next_tries(tries: Sequence[NextTry]) -> set[int]:
                     INSERT INTO telephony_delivery
                            (item, owner_id, trunk_id, purpose, batch, try_number, tries_reserved, priority, channel, "to",
                             caller, text, audio_id, hold_id, credit_limit, pulse_credits, pulse_seconds, useful_until,
-                            script, not_before, due_at, not_after, sender, status, cause, carrier_text, ref, attempts,
-                            stopped, credits)
+                            script, past_opt_outs, not_before, due_at, not_after, sender, status, cause, carrier_text, ref,
+                            attempts, stopped, credits)
                     SELECT item, owner_id, trunk_id, purpose, batch, try_number + 1, greatest(tries_reserved - 1, 0),
                            priority, channel, "to", next_caller, text, audio_id, hold_id, credit_limit, pulse_credits,
-                           pulse_seconds, useful_until, script, CASE WHEN paused THEN 'infinity' ELSE begins END,
+                           pulse_seconds, useful_until, script, past_opt_outs,
+                           CASE WHEN paused THEN 'infinity' ELSE begins END,
                            CASE WHEN paused THEN begins END, ends, sender, {QUEUED}, '', '', '', 0, false, 0
                       FROM ended ORDER BY id
                     ON CONFLICT DO NOTHING

@@ -144,6 +144,9 @@ class Delivery(models.Model):
         blank=True,
         help_text="Set when the carrier resends it. The delivery stays on its trunk; reports since then belong to it.",
     )
+    past_opt_outs = models.BooleanField(
+        default=False, db_default=False, help_text="It also reaches a recipient who has opted out."
+    )
     useful_until = models.DateTimeField(null=True, blank=True, help_text="Not sent after this time.")
     expires_at = models.DateTimeField(
         null=True,

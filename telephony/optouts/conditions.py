@@ -11,8 +11,9 @@ from telephony.models import Purpose
 def opted_out(delivery: str, *, erased: bool = True) -> tuple[str, dict[str, Any]]:
     """Return the condition that the recipient of a row of deliveries has opted out, and its parameters.
 
-    OTPs are exempt, because recipients request them. The list has the pseudonyms of erased numbers. Without `erased`, these
-    are not compared: then the condition is cheaper, and sees only opt-outs of numbers that have not been erased.
+    OTPs are exempt, because recipients request them, and so are deliveries that may pass opt-outs. The list has the
+    pseudonyms of erased numbers. Without `erased`, these are not compared: then the condition is cheaper, and sees only
+    opt-outs of numbers that have not been erased.
     """
     numbers = f'{delivery}."to"'
     parameters: dict[str, Any] = {}
@@ -20,7 +21,7 @@ def opted_out(delivery: str, *, erased: bool = True) -> tuple[str, dict[str, Any
         pseudonyms, parameters = sql_of(f"{delivery}.owner_id", f'{delivery}."to"')
         numbers = f"{numbers}, {pseudonyms}"
     return (
-        f"""({delivery}.purpose <> '{Purpose.OTP.value}' AND EXISTS (
+        f"""({delivery}.purpose <> '{Purpose.OTP.value}' AND NOT {delivery}.past_opt_outs AND EXISTS (
                 SELECT FROM telephony_optout o WHERE o.owner_id = {delivery}.owner_id
                    AND o.channel IN ('', {delivery}.channel) AND o.number IN ({numbers})))""",
         parameters,

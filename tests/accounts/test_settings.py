@@ -42,6 +42,7 @@ DEFAULTS = {
     "opt_out_words": None,
     "opt_out_key": False,
     "announce_recording": False,
+    "alerts_past_opt_outs": False,
     "keep_messages_days": None,
     "keep_recordings_days": None,
     "keep_recipients_days": None,

@@ -62,7 +62,13 @@ def test_every_hindrance_has_a_sentence(kind: Kind, language: str) -> None:
 
 DETAILS: dict[str, list[dict[str, Any]]] = {
     "run_begun": [{"recipients": 1234}, {"trial": True}, {"awaiting": True}, {"starts_at": "2026-11-30"}],
-    "exported": [{"what": "survey"}, {"what": "contacts"}, {"what": "list"}, {"what": "statement"}, {"what": "audit"}],
+    "exported": [
+        {"what": "survey"},
+        {"what": "contacts"},
+        {"what": "list"},
+        {"what": "statement"},
+        {"what": "audit"},
+    ],
     "key_created": [{"scopes": ["view", "send"]}, {"scopes": ["of a later release"], "test": True}],
     "credits_added": [{"amount": "12.50", "note": "Bank"}],
     "settings_changed": [

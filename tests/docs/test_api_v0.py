@@ -12,6 +12,7 @@ from rest_framework import serializers
 
 from campaigns.api.recipient_filters import RecipientFilter
 from campaigns.api.v0.filters import CampaignFilter
+from campaigns.api.v0.hearing import STATES
 from campaigns.api.v0.serializers import (
     CAMPAIGN_STATUSES,
     OFFERED,
@@ -21,10 +22,13 @@ from campaigns.api.v0.serializers import (
     NumberChanges,
 )
 from campaigns.api.words import RECIPIENT_STATUSES
+from campaigns.reports.why import Hold
 from iris.api.filters import FilterSet
 from otp.api.v0.serializers import CHANNELS, ORIGINS, NewOtp
 from telephony.api.filters import PhoneNumberFilter
 from telephony.api.v0.serializers import ChosenNumber, VoiceSample
+from telephony.engine.held_back import TrunkHold
+from telephony.engine.lifecycle.conditions import Wait
 from tests import golden
 from tests.routes import V0
 
@@ -109,3 +113,15 @@ def test_v0_docs_name_every_request_field(serializer: type[serializers.Serialize
 )
 def test_v0_docs_name_every_filter(filters: type[FilterSet]) -> None:
     assert {name for name in filters.base_filters if not re.search(rf"`\??{name}(=[^`]*)?`", TEXT)} == set()
+
+
+@pytest.mark.parametrize("code", sorted({*Hold, *Wait, *TrunkHold}))
+def test_v0_docs_explain_every_reason(code: str) -> None:
+    section = TEXT.partition("### Why not?")[2].partition("\n### ")[0]
+    assert f"\n| `{code}` |" in section
+
+
+@pytest.mark.parametrize("state", sorted(set(STATES.values())))
+def test_v0_docs_explain_every_state_of_hearing(state: str) -> None:
+    section = TEXT.partition("### Urgent runs")[2].partition("\n### ")[0]
+    assert f"\n| `{state}` |" in section

@@ -52,6 +52,7 @@ class SettingChanges(serializers.Serializer[Any]):
     opt_out_words = Rule()
     opt_out_key = Flag()
     announce_recording = Flag()
+    alerts_past_opt_outs = Flag()
     keep_messages_days = Count(can_be_off=True)
     keep_recordings_days = Count(can_be_off=True)
     keep_recipients_days = Count(can_be_off=True)

@@ -12,7 +12,7 @@ from rest_framework import serializers
 from accounts.api.amounts import credits_json
 from campaigns.api.approval import awaiting_json
 from campaigns.api.defaults import with_default_services
-from campaigns.api.rules import Cap, Duplicates, Hours, Retry, Waves, reach_json, waiting_wave_json
+from campaigns.api.rules import Cap, Duplicates, Hours, Retry, Urgent, Waves, reach_json, waiting_wave_json
 from campaigns.api.v0.known_fields import KnownFields
 from campaigns.api.words import RECIPIENT_STATUSES, SERVICES, notice_json, pause_reason_json
 from campaigns.messages import MAX_CHARACTERS
@@ -101,6 +101,7 @@ class Beginning(KnownFields):
     duplicates = Duplicates()
     frequency_cap = Cap()
     waves = Waves()
+    urgent = Urgent()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if "aud_file" in attrs and "audio" in attrs:
@@ -113,6 +114,7 @@ class Beginning(KnownFields):
             "statuses": attrs.get("status"),
             "individual": attrs.get("individual"),
             "source": attrs.get("priority"),
+            "urgent": attrs.get("urgent"),
             **{name: attrs[name] for name in RULES if name in attrs},
         }
 

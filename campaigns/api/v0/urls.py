@@ -1,10 +1,12 @@
 from campaigns.api.v0.departments import DepartmentViewSet
+from campaigns.api.v0.hearing import HearingViewSet
 from campaigns.api.v0.lists import ContactViewSet, ListViewSet
 from campaigns.api.v0.numbers import NumberViewSet
 from campaigns.api.v0.report_files import ReportViewSet
 from campaigns.api.v0.statement import StatementViewSet
 from campaigns.api.v0.text_templates import TextTemplateViewSet
 from campaigns.api.v0.views import CampaignViewSet
+from campaigns.api.v0.why import WhyViewSet
 from iris.api.views import with_and_without_slash
 
 CHANGES = {"put": "update", "post": "update", "patch": "update"}
@@ -51,6 +53,17 @@ urlpatterns = [
         "campaigns/<id:campaign_id>/next_wave",
         CampaignViewSet.as_view({"post": "next_wave"}),
         name="v0-campaign-next-wave",
+    ),
+    *with_and_without_slash(
+        "campaigns/<id:campaign_id>/why", WhyViewSet.as_view({"get": "campaign"}), name="v0-campaign-why"
+    ),
+    *with_and_without_slash(
+        "campaigns/<id:campaign_id>/heard",
+        HearingViewSet.as_view({"get": "retrieve"}),
+        name="v0-campaign-heard",
+    ),
+    *with_and_without_slash(
+        "number/<id:number_id>/why", WhyViewSet.as_view({"get": "number"}), name="v0-number-why"
     ),
     *with_and_without_slash(
         "campaigns/<id:campaign_id>/use_list", ListViewSet.as_view({"post": "use"}), name="v0-campaign-list"

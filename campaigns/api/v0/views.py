@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from accounts import actors
 from accounts.api.account import account_of
-from accounts.api.permissions import needs
+from accounts.api.permissions import needs, require
 from accounts.permissions import Permission
 from campaigns import runs, services
 from campaigns.api.approval import approval_json, begun_json
@@ -115,7 +115,10 @@ class CampaignViewSet(V0ViewSet):
     def begin(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
         refuse_query(request)
-        run = runs.begin(campaign=campaign, **validated(Beginning(data=request.data)))
+        sent = validated(Beginning(data=request.data))
+        if sent["urgent"] is not None:
+            require(request, Permission.URGENT)
+        run = runs.begin(campaign=campaign, **sent)
         held = {"hold amount": hold_message(run, campaign=campaign)}  # sic
         return success({**held, **begun_json(run)}, message=begin_message(run))
 

@@ -23,6 +23,7 @@ from django.utils import timezone
 from telephony import speech
 from telephony.call_scripts import (
     ANNOUNCEMENT,
+    HEARD,
     HINT,
     OPT_OUT_KEY,
     AnsweredBy,
@@ -265,7 +266,7 @@ def _responses(
     given = []
     pressed = ""
     finished = finished_steps(script, seconds)
-    asked = [one for one in finished if one.step > ANNOUNCEMENT]
+    asked = [one for one in finished if one.step > ANNOUNCEMENT or one.step == HEARD]
     for place, one in enumerate(asked):
         if one.answer is AnsweredBy.SPEECH:
             given.append(SurveyResponse(one.step, spoken_response()))

@@ -92,8 +92,7 @@ class LiveCall:
         self._options = options
         self._report = report
         self._on_unanswered = on_unanswered
-        self._script = script
-        self._signalling = signalling
+        self._script, self._signalling = script, signalling
         self._transmission = transmission
         self._redial = redial
         self._redirects = 0

@@ -131,8 +131,7 @@ class SmppCarrier(SessionCarrier):
         return f"{self._link.state}; slowed to about {round(slowed, 1 - len(str(int(slowed))))} parts a second by the SMSC"
 
     def pace(self) -> float | None:
-        limit = self._pace.limit
-        return limit / self._average_parts if limit else None
+        return limit / self._average_parts if (limit := self._pace.limit) else None
 
     def claim_size(self) -> int:
         if self._outcomes.is_on_trial:

@@ -8,6 +8,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db import connection
 
+from telephony.engine.lifecycle.conditions import DUE, HAS_BEGUN
 from telephony.models import Cause
 from telephony.models.statuses import QUEUED, SUBMITTING
 from telephony.optouts.conditions import blocked, opted_out
@@ -39,16 +40,14 @@ def claim(
 ) -> list[Claimed]:
     """Mark at most `limit` queued deliveries of a trunk as `submitting`; return them in the order of submission.
 
-    Call it with the trunk's row locked. OTPs come first (`priority`). Then the owners alternate: each round takes one
-    delivery of each owner, beginning after `last_owner`, whatever the size of their campaigns. `call_limit` limits the
+    Call it with the trunk's row locked. OTPs come first, then urgent runs, then all others (`priority`): while deliveries of
+    a lower value are due, no others are claimed. Within a priority the owners alternate: each round takes one delivery of
+    each owner, beginning after `last_owner`, whatever the size of their campaigns. `call_limit` limits the
     calls among them to the free channels; None means no limit. A trunk `for_twins` submits only the deliveries of test
     twins, and other trunks never submit them, whatever trunk a delivery was given.
     """
     # The query skips through the index from owner to owner, and due deliveries come first within each owner. So the cost
     # does not grow with the queue, nor with paused or delayed deliveries.
-    # Deliveries whose calling hours are over are few: the next tick moves them to the next hours (`hours`).
-    due = """d.not_before <= statement_timestamp() AND (d.not_after IS NULL OR d.not_after > statement_timestamp())
-                   AND (d.useful_until IS NULL OR d.useful_until > statement_timestamp())"""
     has_opted_out, keys = opted_out("taken")
     sql = f"""
         WITH RECURSIVE owners AS (
@@ -61,21 +60,21 @@ def claim(
                    AND (d.priority, d.owner_id) > (owners.priority, owners.owner_id)
                  ORDER BY d.priority, d.owner_id LIMIT 1) next
         ), ready AS MATERIALIZED (
-            SELECT * FROM owners WHERE %(for_twins)s = EXISTS (
+            SELECT *, count(*) OVER (PARTITION BY priority) AS sharing FROM owners WHERE %(for_twins)s = EXISTS (
                 SELECT FROM accounts_account a WHERE a.id = owners.owner_id AND a.twin_of_id IS NOT NULL)
                AND EXISTS (
                 SELECT FROM telephony_delivery d
                  WHERE d.trunk_id = %(trunk)s AND d.status = {QUEUED} AND d.priority = owners.priority
-                   AND d.owner_id = owners.owner_id AND {due})
+                   AND d.owner_id = owners.owner_id AND {DUE})
         ), candidates AS (
             SELECT d.id, d.channel, ready.priority, ready.owner_id,
                    row_number() OVER (PARTITION BY ready.priority, ready.owner_id ORDER BY d.not_before, d.id) AS round
               FROM ready CROSS JOIN LATERAL (
                 SELECT id, channel, not_before FROM telephony_delivery d
                  WHERE d.trunk_id = %(trunk)s AND d.status = {QUEUED} AND d.priority = ready.priority
-                   AND d.owner_id = ready.owner_id AND {due}
+                   AND d.owner_id = ready.owner_id AND {DUE}
                  ORDER BY not_before, id
-                 LIMIT ceil(%(limit)s::numeric / (SELECT count(*) FROM ready))::int) d
+                 LIMIT ceil(%(limit)s::numeric / ready.sharing)::int) d
         ), ranked AS (
             SELECT id, channel, row_number() OVER (
                        ORDER BY priority, round, owner_id <= %(last_owner)s, owner_id) AS position
@@ -88,8 +87,8 @@ def claim(
              ORDER BY position LIMIT %(limit)s
         ), locked AS (
             -- An array, because with a join the planner underestimates the rows and rescans the queue.
-            SELECT id FROM telephony_delivery WHERE id = ANY (ARRAY(SELECT id FROM chosen)) AND status = {QUEUED}
-               AND trunk_id = %(trunk)s AND not_before <= statement_timestamp()
+            SELECT id FROM telephony_delivery d WHERE id = ANY (ARRAY(SELECT id FROM chosen)) AND status = {QUEUED}
+               AND trunk_id = %(trunk)s AND {HAS_BEGUN}
              ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
         ), taken AS (
             UPDATE telephony_delivery d
@@ -98,7 +97,7 @@ def claim(
                    expires_at = statement_timestamp() + make_interval(secs => %(lease)s)
               FROM locked WHERE d.id = locked.id
             RETURNING d.id, d.channel, d."to", d.caller, d.text, d.audio_id, d.attempts, d.owner_id, d.priority,
-                      d.purpose, d.script, d.not_before, d.cause, d.sender, d.not_after
+                      d.purpose, d.script, d.not_before, d.cause, d.sender, d.not_after, d.past_opt_outs
         ), in_round_order AS (
             -- Numbers the rounds again instead of joining `ranked`, which the planner would rescan for each row.
             SELECT *, row_number() OVER (PARTITION BY priority, owner_id ORDER BY not_before, id) AS round FROM taken

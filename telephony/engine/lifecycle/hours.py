@@ -40,7 +40,7 @@ def move_to_hours(
                      ORDER BY id LIMIT {MOVE_SIZE} FOR NO KEY UPDATE
                 )
                 UPDATE telephony_delivery d
-                   SET not_before = greatest(d.not_before, %(opens)s), not_after = %(closes)s,
+                   SET not_before = greatest(d.not_before, %(opens)s), not_after = %(closes)s, carrier_text = '',
                        due_at = CASE WHEN d.due_at IS NOT NULL THEN greatest(d.due_at, %(opens)s) END
                   FROM over WHERE d.id = over.id""",
             {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from django.db import connection
 
@@ -15,7 +15,7 @@ DUE = "not_before <= statement_timestamp() + interval '5 seconds'"
 # condition on the batch, PostgreSQL would read all deliveries of the batch, or all its dead index entries.
 _QUEUED = f"""WITH queued AS MATERIALIZED (
     SELECT purpose, batch, not_before FROM telephony_delivery
-     WHERE trunk_id = ANY (ARRAY(SELECT id FROM telephony_trunk)) AND priority = %s AND owner_id = ANY (%s)
+     WHERE trunk_id = ANY (ARRAY(SELECT id FROM telephony_trunk)) AND priority = ANY (%s) AND owner_id = ANY (%s)
        AND status = {QUEUED}"""
 
 
@@ -24,13 +24,13 @@ def count_due(batch: int, *, purpose: Purpose, owner_id: int, priority: int) -> 
     with connection.cursor() as cursor:
         cursor.execute(
             f"{_QUEUED} AND {DUE}) SELECT count(*) FROM queued WHERE purpose = %s AND batch = %s",
-            [priority, [owner_id], purpose.value, batch],
+            [[priority], [owner_id], purpose.value, batch],
         )
         count: int = cursor.fetchone()[0]
         return count
 
 
-def paused_batches(batches: Mapping[int, int], *, purpose: Purpose, priority: int) -> set[int]:
+def paused_batches(batches: Mapping[int, int], *, purpose: Purpose, priorities: Sequence[int]) -> set[int]:
     """Return which of these batches have queued deliveries that are paused. `batches` maps a batch to its owner's id."""
     if not batches:
         return set()
@@ -38,6 +38,6 @@ def paused_batches(batches: Mapping[int, int], *, purpose: Purpose, priority: in
         cursor.execute(
             f"""{_QUEUED} AND not_before = 'infinity')
                 SELECT DISTINCT batch FROM queued WHERE purpose = %s AND batch = ANY (%s)""",
-            [priority, sorted(set(batches.values())), purpose.value, list(batches)],
+            [list(priorities), sorted(set(batches.values())), purpose.value, list(batches)],
         )
         return {row[0] for row in cursor.fetchall()}

@@ -15,6 +15,7 @@ from telephony.carriers import SessionCarrier, get_carrier
 from telephony.carriers.errors import CarrierError
 from telephony.engine import restore_hold, stalls, time_slices, workers
 from telephony.engine.backlog import blocked_queues
+from telephony.engine.held_back import is_slow
 from telephony.engine.routing import get_or_create_trunks
 from telephony.engine.trunk_queues import MAX_STATUS_AGE, PREFIX, STOPPED
 from telephony.inventory import consistency
@@ -23,8 +24,6 @@ from telephony.models.statuses import END, QUEUED
 from telephony.seeds import results
 from telephony.senders.choosing import needs_sender
 
-# A working dispatcher updates its note every few seconds, so an older note no longer describes the trunk.
-PACE_NOTE_AGE = timedelta(seconds=30)
 SEED_DAYS = 7
 DELIVERIES_EXAMINED = 100_000  # `_last_error` counts the accepted deliveries among this many newest ones
 
@@ -187,8 +186,7 @@ def _late_reports(trunk: Trunk) -> list[tuple[str, str]]:
 
 def _pace_note(trunk: Trunk, queued: int) -> list[tuple[str, str]]:
     """Return the line that says why the trunk is slower than its CPS setting; empty if it is not."""
-    fresh = trunk.pace_noted_at is not None and timezone.now() - trunk.pace_noted_at < PACE_NOTE_AGE
-    return [("pace below its setting", trunk.pace_note)] if queued and fresh and trunk.pace_note else []
+    return [("pace below its setting", trunk.pace_note)] if queued and is_slow(trunk) else []
 
 
 def _ago(when: Any) -> str:

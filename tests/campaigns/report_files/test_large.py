@@ -18,6 +18,7 @@ from openpyxl import load_workbook
 from campaigns.api.v0.report_files import LABELS
 from campaigns.models import Campaign, ReportFile, ReportFormat, ReportStatus
 from campaigns.report_files import files
+from telephony.models import FINAL, DeliveryStatus
 from tests.conftest import require_program
 from tests.factories import make_account, make_empty_campaign
 from tests.scale import IS_FIELD, at_scale
@@ -25,11 +26,12 @@ from tests.scale import IS_FIELD, at_scale
 pytestmark = [pytest.mark.django_db, pytest.mark.field]
 COUNT = at_scale(5_000, 1_000_000)
 MAX_GROWTH = 64 * 2**20
+STATUSES = [*[int(status) for status in DeliveryStatus if status >= FINAL][:4], None]
 FILL = """
     INSERT INTO campaigns_recipient (campaign_id, number, "to", tags, status, credits)
     SELECT %(campaign)s, to_char(9800000000 + n, 'FM9999999999'), '+977' || to_char(9800000000 + n, 'FM9999999999'),
            jsonb_build_object('tags_name', 'सीता ' || n, 'tags_ward', n %% 33, 'tags_note', '=1+' || n),
-           (ARRAY[100, 110, 120, 130, NULL])[1 + n %% 5], (n %% 5) * 0.25
+           (%(statuses)s::smallint[])[1 + n %% 5], (n %% 5) * 0.25
       FROM generate_series(1, %(count)s) AS n
 """
 
@@ -43,7 +45,7 @@ def _storage(settings: Any, tmp_path: Path) -> None:
 def campaign() -> Campaign:
     made = make_empty_campaign(owner=make_account(), tags=["tags_name", "tags_ward", "tags_note"])
     with connection.cursor() as cursor:
-        cursor.execute(FILL, {"campaign": made.pk, "count": COUNT})
+        cursor.execute(FILL, {"campaign": made.pk, "count": COUNT, "statuses": STATUSES})
     Campaign.objects.filter(pk=made.pk).update(number_count=COUNT)
     return Campaign.objects.get(pk=made.pk)
 

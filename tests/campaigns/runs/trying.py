@@ -11,7 +11,7 @@ from accounts.ledger import check_ledger
 from campaigns import runs
 from campaigns.models import Campaign, Run, Service
 from campaigns.reports import states
-from campaigns.runs import hopper, run_statuses
+from campaigns.runs import hopper, run_hours, run_statuses
 from telephony.carriers.base import Accepted
 from telephony.engine import lifecycle as deliveries
 from telephony.engine import pacing
@@ -62,7 +62,7 @@ def tick() -> None:
     """Do what the ticks do: move runs and deliveries on as the time says."""
     run_statuses.start_due()
     run_statuses.reconcile_all()
-    hopper.move_after_hours()
+    run_hours.move_after_hours()
     hopper.fill_all(budget=0)
     run_statuses.finish_all()
 
