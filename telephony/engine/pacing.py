@@ -164,8 +164,9 @@ def claim(
         if not pace or slot is None or slot > now + timedelta(seconds=max(MAX_AHEAD_SECONDS, 2 * step)):
             slot = now
         slot = max(slot, earliest)
-        probe = _due_probe(*probing, now=now) if pause_reason and paused_until is None else None
-        if probe is None and is_paused(pause_reason, paused_until, now=now):
+        paused = is_paused(pause_reason, paused_until, now=now)
+        probe = _due_probe(*probing, now=now) if paused and paused_until is None else None
+        if paused and probe is None:
             return Claim()
         ahead = (slot - now).total_seconds()
         if pace:
