@@ -18,6 +18,8 @@ COPY accounts accounts
 COPY telephony telephony
 COPY campaigns campaigns
 COPY otp otp
+COPY console console
+COPY locale locale
 
 USER iris
 ENV IRIS_HOME=/var/lib/iris

@@ -25,7 +25,7 @@ help:
 	@echo "make clean     remove .venv and caches, but not var/, which contains the data"
 
 sandbox: $(VENV)/base.stamp
-	@exec $(BIN)/python manage.py sandbox
+	@exec $(BIN)/python manage.py sandbox --examples
 
 test: $(VENV)/dev.stamp
 	$(PYTEST) $(PYTEST_ARGS)

@@ -37,6 +37,9 @@ class Settings(TypedDict, total=False):
     approval_hours: int
     retry: dict[str, Any] | None
     calling_hours: dict[str, Any] | None
+    duplicates: str
+    frequency_cap: dict[str, Any] | None
+    waves: dict[str, Any] | None
     opt_out_words: dict[str, Any] | None
     opt_out_key: bool
     announce_recording: bool

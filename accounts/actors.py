@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connection
+from structlog.contextvars import get_contextvars
 
 MAX_NAME_CHARACTERS, MAX_ADDRESS_CHARACTERS = 254, 64
 
@@ -26,6 +27,12 @@ class ActorKind(StrEnum):
     KEY = "key"
     OPERATOR = "operator"
     SERVER = "server"
+
+
+def _request_id() -> str:
+    """Return the id that the log lines of the present request have; a new one outside of requests."""
+    bound: str | None = get_contextvars().get("request")
+    return bound or uuid.uuid4().hex
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +50,7 @@ class Acting:
     name: str = ""
     email: str = ""
     address: str = ""
-    request: str = field(default_factory=lambda: uuid.uuid4().hex)
+    request: str = field(default_factory=_request_id)
 
     @property
     def person_id(self) -> int | None:

@@ -219,6 +219,13 @@ def _filled_up(entry: AuditEntry, details: Details) -> str:
     return f"filled up the test twin “{entry.object_name}” with {amount:,f} credits"
 
 
+def _support(entry: AuditEntry, details: Details) -> str:
+    return (
+        f"began to look at the account as its members see it, for {details.get('minutes')} minutes, "
+        f"because: {str(details.get('reason', '')).rstrip('.')}"
+    )
+
+
 def _sign_in_failed(entry: AuditEntry, details: Details) -> str:
     return f"failed to sign in as {entry.object_name}"
 
@@ -226,6 +233,21 @@ def _sign_in_failed(entry: AuditEntry, details: Details) -> str:
 def _opted_out(entry: AuditEntry, details: Details) -> str:
     numbers = entry.object_name or _many(details.get("numbers"), "number")
     return f"added {numbers} to the opt-out list"
+
+
+def _seed_numbers(entry: AuditEntry, details: Details) -> str:
+    return f"changed the seed numbers: {_many(details.get('after'), 'number')}"
+
+
+def _trunk_paused(entry: AuditEntry, details: Details) -> str:
+    reason = str(details.get("reason", "")).rstrip(".")
+    return f"paused the trunk “{entry.object_name}”" + (f", because: {reason}" if reason else "")
+
+
+def _trunk_pace(entry: AuditEntry, details: Details) -> str:
+    pace = details.get("pace")
+    to = "that of the carriers file" if pace == "default" else f"{pace} a second"
+    return f"set the pace of the trunk “{entry.object_name}” to {to}"
 
 
 PREDICATES: Mapping[str, Predicate] = {
@@ -252,6 +274,7 @@ PREDICATES: Mapping[str, Predicate] = {
     "account_suspended": "suspended the account {name}",
     "account_restored": "ended the suspension of the account {name}",
     "settings_changed": _settings,
+    "seed_numbers_changed": _seed_numbers,
     "member_added": _member("added {name} as a member: {permissions}"),
     "member_changed": _member("changed the permissions of {name} to: {permissions}"),
     "member_removed": _member("removed the member {name}"),
@@ -268,6 +291,9 @@ PREDICATES: Mapping[str, Predicate] = {
     "sender_approved": _sender("approved the sender {name} for SMS to {operator}"),
     "sender_refused": _sender("refused the sender {name} for SMS to {operator}"),
     "sender_removed": _sender("removed the sender {name} for SMS to {operator}"),
+    "trunk_paused": _trunk_paused,
+    "trunk_resumed": "resumed the trunk {name}",
+    "trunk_pace_set": _trunk_pace,
     "campaign_created": "created the campaign {name}",
     "campaign_changed": _changed,
     "campaign_deleted": "deleted the campaign {name}",
@@ -281,12 +307,15 @@ PREDICATES: Mapping[str, Predicate] = {
     "run_begun": _begun,
     "run_paused": _paused,
     "run_resumed": "resumed the campaign {name}",
+    "wave_begun": "let the next wave of the campaign {name} begin",
     "run_stopped": "stopped the campaign {name}",
     "run_withdrawn": "withdrew the run of the campaign {name} that had not started",
     "run_approved": "approved the run of the campaign {name}",
     "run_rejected": _rejected,
     "run_expired": "ended the run of the campaign {name}, because nobody approved it in time",
     "exported": _exported,
+    "support_began": _support,
+    "support_ended": "stopped looking at the account",
     "person_exported": "asked for an export of a person's data",
     "person_erased": "asked to erase a person's data",
     "opt_outs_added": _opted_out,

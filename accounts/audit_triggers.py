@@ -166,10 +166,11 @@ DROP FUNCTION accounts_account_audit();
 SETTINGS = (
     "approval_above", "approval_hours", "time_zone", "language", "default_voice", "default_caller", "default_services",
     "default_spending_limit", "announce_recording", "keep_messages_days", "keep_recordings_days", "keep_recipients_days",
-    "retry", "calling_hours", "opt_out_words", "opt_out_key", "alerts_past_opt_outs",
+    "retry", "calling_hours", "opt_out_words", "opt_out_key", "duplicates", "frequency_cap", "waves",
+    "alerts_past_opt_outs",
 )  # fmt: skip
-# Those that the migrations 0015 and 0018 watched.
-FIRST_SETTINGS, SETTINGS_WITH_RULES = SETTINGS[:12], SETTINGS[:14]
+# Those that the migrations 0015, 0018 and 0020 watched.
+FIRST_SETTINGS, SETTINGS_WITH_RULES, SETTINGS_WITH_OPT_OUTS = SETTINGS[:12], SETTINGS[:14], SETTINGS[:16]
 
 
 def watch_settings(names: tuple[str, ...]) -> str:
@@ -210,6 +211,7 @@ CREATE OR REPLACE TRIGGER audit_update AFTER UPDATE OF name, is_suspended, {", "
 
 WATCH_FIRST_SETTINGS = watch_settings(FIRST_SETTINGS)
 WATCH_SETTINGS_WITH_RULES = watch_settings(SETTINGS_WITH_RULES)
-WATCH_SETTINGS_WITH_OPT_OUTS = watch_settings(SETTINGS[:16])
+WATCH_SETTINGS_WITH_OPT_OUTS = watch_settings(SETTINGS_WITH_OPT_OUTS)
+WATCH_SETTINGS_WITH_LIMITS = watch_settings(SETTINGS[:19])
 WATCH_SETTINGS = watch_settings(SETTINGS)
 UNWATCH_SETTINGS = watch_settings(SETTINGS[:2])

@@ -7,6 +7,9 @@ balances and holds again from the entries, and compares the results.
 from dataclasses import dataclass
 
 from django.db import connection
+from django.db.models.functions import Now
+
+from accounts.models import LedgerCheckResult
 
 # One statement, so that all parts see the same snapshot while credits move.
 _CHECK = """
@@ -107,4 +110,16 @@ def check_ledger() -> LedgerCheck:
             f"{whose}: {_SENTENCES[what].format(stored=stored, from_entries=from_entries)}"
             for whose, what, stored, from_entries in differences
         ),
+    )
+
+
+def store(checked: LedgerCheck) -> None:
+    """Store the result of a check for the metrics."""
+    LedgerCheckResult.objects.update_or_create(
+        pk=1,
+        defaults={
+            "checked_at": Now(),
+            "entries": checked.entries,
+            "differences": len(checked.differences),
+        },
     )

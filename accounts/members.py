@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Exists, Q
 
 from accounts import links, services
-from accounts.models import Account, Member, MemberQuerySet, User
+from accounts.models import Account, EndedLogin, Member, MemberQuerySet, User
 from accounts.permissions import ALL, OWNER, PRESETS, Permission, check
+from accounts.prepared import PreparedQuery
 from iris.errors import Conflict, InvalidInput, NotAllowed, NotFound
 
 
@@ -22,6 +23,12 @@ class NotAMember(NotAllowed):
     """The person is not a member of the account, or the account does not exist. The error does not reveal which."""
 
     default_code = "not_a_member"
+
+
+class AccountSuspended(NotAllowed):
+    """The account is suspended, or the one of which it is a department or the test twin."""
+
+    default_code = "account_suspended"
 
 
 class LastOwner(Conflict):
@@ -55,19 +62,36 @@ class Standing:
     is_owner: bool
 
 
-def standing(
-    *, memberships: MemberQuerySet, account_id: int | None, member_id: int | None = None
-) -> Standing | None:
-    """Return the standing of a person in the account `account_id`. Return None if the person is no member.
+def _memberships(user_id: int, login: str) -> MemberQuerySet:
+    """Return the memberships of a person, from the earliest to the latest; none if this login has ended."""
+    has_not_ended = ~Exists(EndedLogin.objects.filter(login=login))
+    return (
+        Member.objects.filter(has_not_ended, user=user_id)
+        .select_related("account__parent", "user")
+        .order_by("joined_at", "pk")
+    )
 
-    If `account_id` is None, return the standing in the account that the person joined first. `memberships` are those of one
-    person. Memberships in the account and in its parent apply. For a test twin, memberships in the account that it tests
-    for, and in that account's parent, apply. If `member_id` is given, it must be one of these. Executes at most two queries.
+
+_FIRST = PreparedQuery(lambda user_id, login: _memberships(user_id, login)[:1], int, str)
+_ACTING = PreparedQuery(
+    lambda user_id, login, account_id: _memberships(user_id, login).acting_for(account_id), int, str, int
+)
+
+
+def standing(
+    *, user_id: int, login: str = "", account_id: int | None, member_id: int | None = None
+) -> Standing | None:
+    """Return the standing of a person in the account `account_id`.
+
+    Return None if the person is no member, or if `login` is a login of the person that has ended.
+
+    If `account_id` is None, return the standing in the account that the person joined first. Memberships in the account and
+    in its parent apply. For a test twin, memberships in the account that it tests for, and in that account's parent, apply.
+    If `member_id` is given, it must be one of these. Executes at most two queries.
     """
-    memberships = memberships.select_related("account__parent", "user").order_by("joined_at", "pk")
     if account_id is None:
         # Twins have no members, so none can be the first account.
-        first = memberships.first()
+        first = _FIRST.first(user_id, login)
         if first is None:
             return None
         # A membership in the parent may add permissions.
@@ -75,7 +99,7 @@ def standing(
         counting = [first] if first.account.parent_id is None else []
     else:
         counting = []
-    counting = counting or list(memberships.acting_for(account_id))
+    counting = counting or _ACTING.rows(user_id, login, account_id)
     if not counting or (member_id is not None and member_id not in {member.pk for member in counting}):
         return None
     own = next((member for member in counting if member.account_id == account_id), None)
@@ -96,10 +120,42 @@ def standing_of(*, user: User, account_id: int | None = None) -> Standing:
 
     If `account_id` is None, return the standing in the account that the person joined first. Raises NotAMember.
     """
-    found = standing(memberships=Member.objects.filter(user=user), account_id=account_id)
+    found = standing(user_id=user.pk, account_id=account_id)
     if found is None:
         raise not_a_member(account_id)
     return found
+
+
+def refuse_suspended(account: Account) -> None:
+    """Raise AccountSuspended if nobody can act for this account at the moment."""
+    if any(one.is_suspended for one in account.represented_by):
+        raise AccountSuspended("This account is suspended. Ask the operator of this server.")
+
+
+def accounts_of(*, user: User) -> list[Account]:
+    """Return all accounts for which a person can act: their own, each followed by its departments and test twins.
+
+    Takes two queries, however many there are.
+    """
+    own = [member.account for member in Member.objects.filter(user=user).select_related("account")]
+    ids = [account.pk for account in own]
+    below = Account.objects.filter(Q(parent__in=ids) | Q(twin_of__in=ids) | Q(twin_of__parent__in=ids))
+    children: dict[int, list[Account]] = {}
+    for account in below.order_by("pk"):
+        above = account.parent_id or account.twin_of_id
+        if above is not None:
+            children.setdefault(above, []).append(account)
+    listed: dict[int, Account] = {}
+
+    def add(account: Account) -> None:
+        if account.pk not in listed:
+            listed[account.pk] = account
+            for child in children.get(account.pk, ()):
+                add(child)
+
+    for account in own:
+        add(account)
+    return list(listed.values())
 
 
 def not_a_member(account_id: int | None) -> NotAMember:

@@ -17,7 +17,7 @@ if __name__ == "__main__":
     django.setup()
 
 from telephony.speech import normalization, synthesis
-from telephony.speech.engine import Unspeakable, no_heartbeat
+from telephony.speech.engine import Unspeakable, VoiceConfig, no_heartbeat
 from telephony.speech.spoken_length import WEIGHT_OF
 
 OPTIONS = {"variant": "f2", "pitch": 50, "speed": 150}  # of the reference voice, np_rija
@@ -51,7 +51,7 @@ def _seconds(character: str, language: str) -> float:
 
 
 def _say(text: str, language: str) -> float:
-    config = synthesis.VoiceConfig("np_rija", "espeak", language, OPTIONS, 1.0)
+    config = VoiceConfig("np_rija", "espeak", language, OPTIONS, 1.0)
     try:
         said = normalization.spoken_form(text, language=language)
         return synthesis.synthesize(config, said, before=0.0, after=0.0, heartbeat=no_heartbeat).seconds

@@ -53,6 +53,6 @@ def make_campaign(iris: LiveIris, recipients: int, *, services: str = "SMS", nam
     return campaign
 
 
-def begin(iris: LiveIris, campaign: int) -> None:
-    answer = iris.demo.post(f"/api/system/campaigns/{campaign}/begin/", json={"message": MESSAGE})
+def begin(iris: LiveIris, campaign: int, **rules: object) -> None:
+    answer = iris.demo.post(f"/api/system/campaigns/{campaign}/begin/", json={"message": MESSAGE, **rules})
     assert answer.status_code == 200, answer.text

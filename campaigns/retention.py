@@ -36,6 +36,7 @@ def prune(*, days: int, dry_run: bool = False) -> Pruned:
     for start in range(0, len(over), RUNS_PER_STATEMENT):
         rows = retention.ended_campaign_deliveries(over[start : start + RUNS_PER_STATEMENT])
         of_runs += retention.remove_in_chunks(rows, dry_run=dry_run)
+    retention.remove_in_chunks(retention.old_seed_sms(before), dry_run=dry_run)
     return Pruned(
         deliveries=of_runs + retention.remove_in_chunks(retention.ended_otps(before), dry_run=dry_run),
         carrier_records={

@@ -41,6 +41,9 @@ class CampaignFields(TypedDict, total=False):
     draft: bool
     retry: dict[str, Any] | None
     calling_hours: dict[str, Any] | None
+    duplicates: str | None
+    frequency_cap: dict[str, Any] | None
+    waves: dict[str, Any] | None
 
 
 class Created(NamedTuple):

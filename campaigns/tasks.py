@@ -5,8 +5,9 @@ from __future__ import annotations
 from celery import Task, shared_task
 
 from campaigns.recipients import background_imports, measuring
+from campaigns.report_files import files
 from campaigns.reports import statements
-from campaigns.runs import approval, hopper, prerender, restore, run_hours, run_statuses
+from campaigns.runs import approval, hopper, prerender, restore, run_hours, run_statuses, waves
 from iris.locks import locked
 from telephony.engine import stalls, time_slices
 from telephony.engine.nudge import EXPIRES, sent_at
@@ -33,6 +34,7 @@ def _tick() -> None:
     run_statuses.reconcile_all()
     run_statuses.finish_all()
     run_hours.move_after_hours()
+    waves.judge_all()
     to_fill = hopper.unfilled().exists()
     stalls.note_waiting(stalls.FILL, waits=to_fill)
     if to_fill:
@@ -95,6 +97,30 @@ def import_sheet(_pk: int | None = None) -> None:
     with locked(BACKGROUND) as ours:
         if ours:
             background_imports.import_all()
+
+
+@shared_task(name="campaigns.tasks.look_for_reports")
+def look_for_reports() -> None:
+    """Send `prepare_reports` if somebody waits for a report. Runs every two seconds."""
+    if files.due():
+        prepare_reports.delay()
+
+
+@shared_task(name="campaigns.tasks.prepare_reports", bind=True, expires=EXPIRES)
+def prepare_reports(task: Task[[], None]) -> None:
+    """Prepare the files that people asked for."""
+    with time_slices.acquire("reports", sent_at=sent_at(task)) as ours:
+        more = ours and files.work(budget=time_slices.seconds())
+    if more:
+        prepare_reports.delay()
+
+
+@shared_task(name="campaigns.tasks.remove_reports")
+def remove_reports() -> None:
+    """Delete the files that have expired. Runs every ten minutes."""
+    with locked("reports:expired") as ours:
+        if ours:
+            files.remove_expired()
 
 
 @shared_task(name="campaigns.tasks.close_days")

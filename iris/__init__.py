@@ -2,10 +2,10 @@
 
 import gc
 
-# Until all apps are loaded, collect garbage seldom. There is hardly any, and looking for it among all classes and functions
+# Until all apps are loaded, do not collect garbage. There is hardly any, and looking for it among all classes and functions
 # would take a fifth of the processor time of each start. `IrisConfig.ready` restores the thresholds.
 USUAL_GC_THRESHOLDS = gc.get_threshold()
-gc.set_threshold(100_000, 20, 20)
+gc.set_threshold(100_000_000)
 
 from .celery import app as celery_app  # noqa: E402
 

@@ -32,6 +32,21 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": timedelta(minutes=30),
         "options": {"expires": 1800},
     },
+    "outcomes": {
+        "task": "telephony.tasks.count_outcomes",
+        "schedule": timedelta(seconds=30),
+        "options": {"expires": 30},
+    },
+    "reports": {
+        "task": "campaigns.tasks.look_for_reports",
+        "schedule": timedelta(seconds=2),
+        "options": {"expires": 3},
+    },
+    "expired-reports": {
+        "task": "campaigns.tasks.remove_reports",
+        "schedule": timedelta(minutes=10),
+        "options": {"expires": 600},
+    },
     "people": {
         "task": "accounts.tasks.look_for_person_requests",
         "schedule": timedelta(seconds=5),

@@ -15,6 +15,7 @@ from celery.signals import setup_logging, task_prerun, worker_init, worker_ready
 from django.core.exceptions import ImproperlyConfigured
 from django.db import close_old_connections
 from kombu.exceptions import OperationalError
+from structlog.contextvars import bind_contextvars, clear_contextvars
 
 import iris.devserver.filebroker  # noqa: F401  (registers iris-files://)
 from iris.broker_backoff import redis_backoff
@@ -66,6 +67,14 @@ def _check_worker(**kwargs: Any) -> None:
         startup_errors.refuse_shared_sessions()
     except ImproperlyConfigured as error:
         raise SystemExit(startup_errors.startup_sentence(error)) from error
+
+
+@task_prerun.connect
+def _name_task_in_logs(sender: Any = None, **kwargs: Any) -> None:
+    """Name the task in its log lines."""
+    if not sender.request.is_eager:
+        clear_contextvars()
+        bind_contextvars(task=sender.name)
 
 
 @task_prerun.connect

@@ -55,3 +55,9 @@ def lock_for_session(name: str) -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s, 0)", [crc32(name.encode()) - 2**31])
         return bool(cursor.fetchone()[0])
+
+
+def lock_until_commit(name: str) -> None:
+    """Wait for the lock of this name, and hold it until the transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, 0)", [crc32(name.encode()) - 2**31])

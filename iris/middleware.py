@@ -1,12 +1,18 @@
 """Middleware for all views: default response headers, and a 503 with an explanation if the database or a disk fails."""
 
+import logging
+import time
+import uuid
 from collections.abc import Callable
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from structlog.contextvars import bound_contextvars
 
 from iris.api.views import answer_outage
+
+logger = logging.getLogger(__name__)
 
 NO_STORE = "no-store"
 # Pages load everything from this server and contain no inline styles or scripts. The only exception is a style that
@@ -46,6 +52,30 @@ def add_headers(answer: Answerer) -> Answerer:
         return response
 
     return with_headers
+
+
+def name_request(answer: Answerer) -> Answerer:
+    """Middleware: give each request an id, which its log lines, its audit entries and its response have.
+
+    With the log level DEBUG, each request is logged, by its route and not by its path, which may have a phone number.
+    """
+
+    def with_name(request: HttpRequest) -> HttpResponseBase:
+        name = uuid.uuid4().hex
+        with bound_contextvars(request=name):
+            begun_at = time.monotonic()
+            response = answer(request)
+            logger.debug(
+                "%s %s: %d after %.3f s",
+                request.method,
+                request.resolver_match.route if request.resolver_match else "(unknown)",
+                response.status_code,
+                time.monotonic() - begun_at,
+            )
+        response.headers.setdefault("X-Request-Id", name)
+        return response
+
+    return with_name
 
 
 class AnswerOutages:

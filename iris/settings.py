@@ -12,8 +12,6 @@ from zoneinfo import ZoneInfo
 import django_stubs_ext
 import phonenumbers
 from django.core.exceptions import ImproperlyConfigured
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from iris.beat_schedule import BEAT_SCHEDULE
 from iris.environment import (
@@ -166,6 +164,8 @@ INSTALLED_APPS = [
     "telephony",
     "campaigns",
     "otp",
+    "console",
+    "django_htmx",
     "rest_framework",
     "django_filters",
     "allauth",
@@ -182,16 +182,20 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "iris.middleware.name_request",
     "iris.middleware.add_headers",  # outermost, so that error responses of other middleware get the headers too
     "iris.middleware.AnswerOutages",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "iris.languages.speak_language",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "accounts.api.acting.act_in_pages",
     "accounts.signin.middleware.ErrorPages",
+    "django_htmx.middleware.HtmxMiddleware",
+    "console.middleware.limit_bodies",
     "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -328,9 +332,12 @@ if IRIS_BROKER_URL is None:
         }
     }
 else:
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
     CACHES = {
         "default": {
-            "BACKEND": "iris.broker_backoff.BackoffCache",
+            "BACKEND": "iris.redis_cache.BackoffCache",
             "LOCATION": IRIS_BROKER_URL,
             "KEY_PREFIX": "iris",
             "OPTIONS": {
@@ -449,7 +456,7 @@ PASSWORD_RESET_TIMEOUT = 3 * 86400  # for the links of invitations, too
 
 SESSION_COOKIE_AGE = IRIS_SESSION_HOURS * 3600
 LOGIN_URL = "account_login"
-LOGIN_REDIRECT_URL = "signin-home"
+LOGIN_REDIRECT_URL = "console:start"
 # Operators and invitations create accounts, so there is no sign-up. allauth's limits would count in the cache.
 # `accounts.login_limits` and `accounts.signin.code_limits` count in the database instead.
 ACCOUNT_ADAPTER = "accounts.signin.adapters.AccountAdapter"
@@ -502,8 +509,10 @@ AUTH_PASSWORD_VALIDATORS = [
 
 # Language, time, numbers ------------------------------------------------------------------------------------
 
-LANGUAGE_CODE = "en-us"
-USE_I18N = False  # error messages must not depend on the client's language
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("ne", "नेपाली")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_I18N = True  # only for pages: `iris.languages` keeps everything else in English
 USE_TZ = True
 TIME_ZONE = env_str("IRIS_TIME_ZONE", "Asia/Kathmandu", "Time zone of times without a time zone.")
 try:
@@ -643,6 +652,12 @@ IRIS_HOPPER_SIZE = env_int(
     "Deliveries that each running campaign keeps queued ahead of its trunk.",
     minimum=1,
 )
+IRIS_SEEDS_ABOVE = env_int(
+    "IRIS_SEEDS_ABOVE",
+    1000,
+    "SMS campaigns with more recipients than this also go to the account's seed numbers.",
+    minimum=0,
+)
 
 # Voices -----------------------------------------------------------------------------------------------------
 
@@ -775,6 +790,20 @@ if IRIS_S3_BUCKET:
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
     }
 
+# Metrics ----------------------------------------------------------------------------------------------------
+
+IRIS_METRICS_TOKEN = (
+    env_secret(
+        "IRIS_METRICS_TOKEN",
+        "Token with which other machines may read `/metrics`, at least 16 characters: `Authorization: Bearer …`. "
+        "Without it only this machine may, and not through a proxy.",
+        shown="none",
+    )
+    or ""
+)
+if IRIS_METRICS_TOKEN and len(IRIS_METRICS_TOKEN) < 16:
+    raise ImproperlyConfigured("IRIS_METRICS_TOKEN must have at least 16 characters.")
+
 # Logging: to stderr, where Docker and systemd expect it -----------------------------------------------------
 
 IRIS_LOG_LEVEL = env_str("IRIS_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR.").upper()
@@ -782,12 +811,19 @@ if IRIS_LOG_LEVEL not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
     raise ImproperlyConfigured(
         f"IRIS_LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR; it is {IRIS_LOG_LEVEL!r}."
     )
+IRIS_LOG_FORMAT = env_str(
+    "IRIS_LOG_FORMAT",
+    "line",
+    "`line` for people, or `json`: one object a line, for programs that collect logs.",
+).lower()
+if IRIS_LOG_FORMAT not in {"line", "json"}:
+    raise ImproperlyConfigured(f"IRIS_LOG_FORMAT must be line or json; it is {IRIS_LOG_FORMAT!r}.")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {"without_traceback": {"()": "iris.logs.WithoutTraceback"}},
-    "formatters": {"line": {"()": "iris.logs.LineFormatter"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {"line": {"()": "iris.logs.LineFormatter"}, "json": {"()": "iris.logs.JsonFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": IRIS_LOG_FORMAT}},
     "root": {"handlers": ["stderr"], "level": IRIS_LOG_LEVEL},
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},

@@ -5,6 +5,8 @@ from django.urls import include, path, re_path
 
 from iris.api.views import with_and_without_slash
 from iris.health import health
+from iris.languages import choose_language
+from iris.metrics import metrics
 
 urlpatterns = [
     path("api/accounts/", include("accounts.api.v0.urls")),
@@ -20,11 +22,14 @@ urlpatterns = [
         ),
     ),
     path("accounts/", include("accounts.signin.urls")),
+    path("", include("console.urls")),
+    path("language/", choose_language, name="choose-language"),
     path("sandbox/", include("telephony.api.sandbox")),
     path("sandbox/", include("telephony.carriers.sandbox.urls")),
     path("carriers/", include("telephony.api.callbacks")),
     path("", include("telephony.media")),
     *with_and_without_slash("health", health, "health"),
+    *with_and_without_slash("metrics", metrics, "metrics"),
     path("admin/", admin.site.urls),
 ]
 

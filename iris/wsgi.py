@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from django.core.wsgi import get_wsgi_application
 
 from iris.api.parsers import ignore_charset
+from iris.logs import share_log_format
 from iris.timeouts import limit_process_waits
 
 if TYPE_CHECKING:
@@ -36,3 +37,4 @@ def answer_liveness(application: WSGIApplication) -> WSGIApplication:
 
 application = answer_liveness(ignore_charset(get_wsgi_application()))
 limit_process_waits()
+share_log_format("gunicorn.error")

@@ -1,22 +1,56 @@
-"""Store each inbound SMS with the account whose message it answers, and apply STOP and START."""
+"""Store each inbound SMS with the account whose message it answers, and apply STOP and START. List what was received."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from zlib import crc32
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 
 from accounts.models import Account
 from iris.storable import storable
 from telephony import optouts
 from telephony.carriers.base import InboundSms
-from telephony.models import InboundMessage, OptOutWay, PhoneNumber, Trunk
+from telephony.models import Delivery, InboundMessage, OptOut, OptOutWay, PhoneNumber, Purpose, Trunk
 from telephony.numbering import to_e164
 from telephony.optouts.keywords import NO_KEYWORDS, OwnKeywords
 
 log = logging.getLogger(__name__)
+
+MAX_MESSAGES = 100  # of each side, in a conversation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exchange:
+    """One message of a conversation: received from the phone number, or sent to it."""
+
+    at: datetime
+    received: InboundMessage | None = None
+    sent: Delivery | None = None
+
+
+def latest(account: Account, *, before: int | None = None) -> QuerySet[InboundMessage]:
+    """Return the SMS that were received for an account, newest first; with `before`, those with smaller ids."""
+    rows = InboundMessage.objects.filter(owner=account).order_by("-pk")
+    return rows if before is None else rows.filter(pk__lt=before)
+
+
+def conversation(account: Account, number: str) -> list[Exchange]:
+    """Return the latest messages between an account and a number, oldest first. OTPs are left out. Takes two queries."""
+    received = latest(account).filter(sender=number)[:MAX_MESSAGES]
+    sent = Delivery.objects.filter(to=number, owner=account).exclude(purpose=Purpose.OTP)
+    both = [Exchange(at=one.received_at, received=one) for one in received]
+    both += [Exchange(at=one.created_at, sent=one) for one in sent.order_by("-pk")[:MAX_MESSAGES]]
+    return sorted(both, key=lambda one: one.at)
+
+
+def opt_out_of(account: Account, number: str) -> OptOut | None:
+    """Return the entry of a number in the account's opt-out list, or None."""
+    return OptOut.objects.filter(owner=account, number=number).first()
 
 
 @transaction.atomic

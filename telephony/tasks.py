@@ -14,11 +14,15 @@ from iris.locks import locked
 from telephony.carriers import get_carrier
 from telephony.engine import (
     backlog,
+    canaries,
+    carrier_truth,
     delivery_reports,
     lifecycle,
+    outcomes,
     part_reports,
     restore_hold,
     routing,
+    silence,
     time_slices,
     trunk_queues,
     unmatched_reports,
@@ -51,6 +55,8 @@ def _tick() -> None:
         # After a restore, the original server may have received the reports. And each call that ends as lost may cause a
         # failover SMS.
         lifecycle.lose_unreported()
+        silence.watch()
+    canaries.tend()
     routing.move_from_closed_trunks()
     for alias in settings.CARRIERS:
         try:
@@ -98,3 +104,12 @@ def poll(task: Task[[str], None], alias: str) -> None:
         more = acquired and delivery_reports.poll(alias, budget=time_slices.seconds(alias))
     if more:
         poll.delay(alias)
+
+
+@shared_task(name="telephony.tasks.count_outcomes")
+def count_outcomes() -> None:
+    """Count what became of deliveries, for `manage.py carrier_truth` and the metrics. Called every half minute."""
+    with locked("outcomes") as acquired:
+        if acquired:
+            outcomes.count_due()
+            carrier_truth.warn()

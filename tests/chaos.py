@@ -29,7 +29,7 @@ import psycopg
 from iris.devserver.embedded import server
 from tests import drills
 from tests.chaos_figures import Figures, count
-from tests.live import ROOT, wait_for
+from tests.live import ROOT, copy_migrated_database, wait_for
 from tests.ports import free_port
 
 SPEED = 100
@@ -57,6 +57,8 @@ class System:
         carriers.write_text(CARRIERS.format(pace=pace))
         self.redis_port, self.web_port = free_port(), free_port()
         self.folder = server.folder_of(home)
+        copy_migrated_database(home)
+        self.is_migrated = self.folder.exists()
         sockets = server.join(self.folder, "iris")
         self.database = f"postgresql://postgres@/iris?host={sockets}"
         self.environment = {
@@ -80,7 +82,8 @@ class System:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self) -> None:
-        self.manage("migrate", "--verbosity=0")
+        if not self.is_migrated:
+            self.manage("migrate", "--verbosity=0")
         self.start_redis()
         self.start_web()
         for number in range(WORKERS):

@@ -46,9 +46,11 @@ LONG_FILES = (
     "test_engine.py",
     "test_embedded.py",
     "test_engine_processes.py",
+    "test_previous_release.py",
     "test_restore.py",
     "test_drain.py",
     "test_campaign.py",
+    "test_failover_live.py",
     "test_end_to_end.py",
     "test_registration.py",
     "test_endless_speech_live.py",
@@ -60,6 +62,12 @@ LONG_FILES = (
     "test_api_bad_input.py",
     "test_every_route.py",
     "test_worst_sheets.py",
+    "test_permissions.py",
+    "test_dispatch_pace.py",
+    "test_runs.py",
+    "test_poolers.py",
+    "test_surveys.py",
+    "test_repeated_requests_at_once.py",
 )
 
 

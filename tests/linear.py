@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from tests.scale import spread
+
 LENGTH = 10_000  # characters
 QUICK = 0.02  # CPU seconds: a reader that is worse than linear needs longer for LENGTH characters
 LIMIT = 3.0  # CPU seconds: exponential readers are stopped here
@@ -104,8 +106,15 @@ LONG_PIECES = (" ", ".", "1", "1,11", "a")
 TextOfLength = Callable[[int], str]
 
 
-def texts() -> Iterator[TextOfLength]:
-    """Return each piece repeated, with and without a different end, and the long pieces after each of HEADS."""
+def texts(*, part: int) -> list[TextOfLength]:
+    """Return each piece repeated, with and without a different end, and the long pieces after each of HEADS.
+
+    `make test` reads a third of them with each rule. Three consecutive values of `part` cover all.
+    """
+    return spread(list(_texts()), part=part)
+
+
+def _texts() -> Iterator[TextOfLength]:
     for piece in PIECES:
         yield repeated(piece, tail=TAILS[-1])
         if len(piece) < 3:

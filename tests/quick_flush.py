@@ -11,26 +11,36 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.color import Style
+from django.core.management.commands import flush
+from django.core.management.sql import emit_post_migrate_signal
 from django.db import connection
+
+from telephony.engine import restore_hold
+from telephony.speech import voices
 
 # TRUNCATE a database with a larger table: it is quicker than DELETE, and leaves no dead rows that slow down later tests.
 LARGE_TABLE = 2**20  # bytes
-# `post_migrate`, which is sent after a flush, would create the same rows again.
+# Django's receivers of `post_migrate`, which is sent after a flush, would create the same rows again.
 KEPT = frozenset({"django_content_type", "auth_permission"})
 
 
 def install() -> None:
-    """Replace the statements of `manage.py flush`, which Django's TransactionTestCase calls.
+    """Replace the statements and the signal of `manage.py flush`, which Django's TransactionTestCase calls.
 
     Only with the embedded server, where the tests are a superuser, which may switch off triggers.
     """
     if settings.IRIS_DATABASE_URL is not None:
         return
     truncate = connection.ops.sql_flush
+    keeps_rows = False
 
     def sql_flush(style: Style, tables: Sequence[str], **options: Any) -> list[str]:
+        nonlocal keeps_rows
         sizes = _sizes()
-        if options.get("reset_sequences") or any(sizes[table] > LARGE_TABLE for table in tables):
+        keeps_rows = not options.get("reset_sequences") and all(
+            sizes[table] <= LARGE_TABLE for table in tables
+        )
+        if not keeps_rows:
             return truncate(style, tables, **options)
         quoted = {table: connection.ops.quote_name(table) for table in tables}
         return [
@@ -40,7 +50,17 @@ def install() -> None:
             *(f"DELETE FROM {quoted[table]}" for table in tables if sizes[table] and table not in KEPT),
         ]
 
-    setattr(connection.ops, "sql_flush", sql_flush)  # noqa: B010  (mypy refuses the assignment to a method)
+    def emit_signal(verbosity: int, interactive: bool, db: str, **options: Any) -> None:
+        if not keeps_rows:
+            emit_post_migrate_signal(verbosity, interactive, db, **options)
+            return
+        # iris's own receivers, which fill emptied tables (telephony.apps)
+        voices.seed(using=db)
+        restore_hold.adopt_new(using=db)
+
+    # mypy refuses assignments to methods and functions.
+    setattr(connection.ops, "sql_flush", sql_flush)  # noqa: B010
+    setattr(flush, "emit_post_migrate_signal", emit_signal)  # noqa: B010
 
 
 def _sizes() -> dict[str, int]:

@@ -15,11 +15,11 @@ from tests.scale import at_scale
 def test_random_kills_and_restarts_neither_lose_nor_duplicate_nor_miscount_deliveries(tmp_path: Path) -> None:
     require_program("redis-server")
     figures = chaos.run(
-        at_scale(500, 5000),
+        at_scale(300, 5000),
         seed=7,
         home=tmp_path,
-        pace=at_scale(30, 100),
-        max_kills=at_scale(5, None),
+        pace=at_scale(20, 100),
+        max_kills=at_scale(3, None),
     )
     assert figures.exact, str(figures)
     assert figures.kills >= 3

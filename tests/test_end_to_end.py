@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -21,7 +22,13 @@ NAMES = ["राम", "सीता", "गीता", "हरि", "विष्
 @pytest.fixture(scope="module")
 def iris(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveIris]:
     home: Path = tmp_path_factory.mktemp("iris")
-    with live_iris(home, IRIS_SANDBOX_SPEED="100", IRIS_REPORT_TIMEOUT_SECONDS="300") as running:
+    with live_iris(
+        home,
+        IRIS_SANDBOX_SPEED="100",
+        IRIS_REPORT_TIMEOUT_SECONDS="300",
+        IRIS_LOG_LEVEL="DEBUG",
+        IRIS_LOG_FORMAT="json",
+    ) as running:
         yield running
 
 
@@ -114,3 +121,37 @@ def test_otp_is_delivered_by_sms(iris: LiveIris) -> None:
         lambda: [message["status"] for message in iris.inbox(to="9841400001")] == ["delivered"], seconds=20
     )
     assert code in iris.inbox(to="9841400001")[0]["text"]
+
+
+def test_no_log_line_at_any_level_has_a_number_a_text_or_a_secret(iris: LiveIris) -> None:
+    numbers = [9841500001, 9841509901, 9841509904, 9841509908]
+    created = iris.demo.post(
+        "/api/system/campaigns/",
+        json={"name": "Private", "services": "PHONE", "individual_number": numbers},
+    )
+    campaign = created.json()["data"]["details"][0]["id"]
+    begun = iris.demo.post(
+        f"/api/system/campaigns/{campaign}/begin/",
+        json={"message": "Confidential words"},
+    )
+    assert begun.status_code == 200, begun.text
+    otp = iris.demo.post(
+        "/api/system/send/otp/",
+        json={"number": "9841500002", "message": "Confidential {otp}", "sms_send_options": "text"},
+    )
+    code = otp.json()["data"]["details"]["otp"]
+    key = iris.demo.post("/api/system/keys/", json={"name": "logs", "scopes": ["view"]}).json()["data"][
+        "key"
+    ]["token"]
+    credentials = {"email": "demo@example.com", "password": "a-wrong-password"}
+    assert iris.demo.post("/api/accounts/login/", json=credentials).status_code in (400, 401)
+    iris.demo.get("/api/system/campaigns/number/9841500003")
+    iris.demo.post("/api/system/campaigns/", content=b'{"name": "Confidential words", "individual')
+    iris.wait_until(campaign, "Completed")
+    written = iris.log.read_text()
+    requests = [line for line in written.splitlines() if '"request"' in line]
+    assert any("api/system/campaigns/number/" in line for line in requests), "requests are logged at DEBUG"
+    token = iris.demo.headers["Authorization"].removeprefix("Bearer ")
+    for hidden in ("Confidential", "a-wrong-password", key, token, f"code is {code}"):
+        assert hidden not in written
+    assert not re.search(r"98415\d{5}", written)

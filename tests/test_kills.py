@@ -90,3 +90,46 @@ def test_worker_killed_at_a_commit_point_neither_skips_nor_adds_a_try(iris: Live
     assert shown == {("unanswered", 3): RETRIED}
     called = {f"+977{number}" for number in numbers}
     assert Counter(one["to"] for one in iris.inbox() if one["to"] in called) == dict.fromkeys(called, 3)
+
+
+LIMITED = at_scale(10, 100)
+
+
+@pytest.mark.field
+@pytest.mark.parametrize("point", ["rendered", "filling", "filled"])
+def test_worker_killed_while_it_fills_keeps_to_duplicates_cap_and_waves(iris: LiveIris, point: str) -> None:
+    """A third of the numbers was contacted before, and all are in the campaign twice."""
+    first = 9_843_000_000 + POINTS.index(point) * 1000
+    numbers = list(range(first, first + 3 * LIMITED))
+    before = _sms_campaign(iris, numbers[:LIMITED])
+    iris.demo.post(f"/api/system/campaigns/{before}/begin/", json={"message": "Before"})
+    iris.wait_until(before, "Completed", seconds=60)
+
+    campaign = _sms_campaign(iris, [*numbers, *numbers])
+    failpoint = iris.home / "failpoints" / point
+    failpoint.touch()
+    rules = {
+        "duplicates": "once",
+        "frequency_cap": {"contacts": 1, "days": 7},
+        "waves": {"sizes": [LIMITED]},
+    }
+    begun = iris.demo.post(f"/api/system/campaigns/{campaign}/begin/", json={"message": "Limited", **rules})
+    assert begun.status_code == 200, begun.text
+    wait_for(lambda: not failpoint.exists(), seconds=30)
+    wait_for(lambda: iris.details(campaign)["wave"]["state"] == "waiting for go-ahead", seconds=60)
+    assert iris.demo.post(f"/api/system/campaigns/{campaign}/next_wave/").status_code == 200
+    iris.wait_until(campaign, "Completed", seconds=60)
+
+    reasons = Counter(number.get("left_out", {}).get("code") for number in iris.numbers(campaign))
+    assert reasons == {None: 2 * LIMITED, "frequency_cap": LIMITED, "duplicate": 3 * LIMITED}
+    sent = Counter(message["to"] for message in iris.inbox() if message["text"] in ("Before", "Limited"))
+    ours = {f"+977{number}" for number in numbers}
+    assert {to: count for to, count in sent.items() if to in ours} == dict.fromkeys(ours, 1)
+
+
+def _sms_campaign(iris: LiveIris, numbers: list[int]) -> int:
+    created = iris.demo.post(
+        "/api/system/campaigns/", json={"name": "Limits", "services": "SMS", "individual_number": numbers}
+    )
+    campaign: int = created.json()["data"]["details"][0]["id"]
+    return campaign

@@ -17,6 +17,7 @@ from accounts import credits, departments, twins
 from accounts.models import Account, Member
 from campaigns import runs
 from campaigns.models import Campaign, Service
+from campaigns.runs import hopper
 from iris.api import idempotency
 from telephony.speech import audio
 from tests.campaigns.surveys.surveying import make_survey, make_template
@@ -52,6 +53,13 @@ def awaiting(owner: Account) -> Campaign:
 def paused(owner: Account) -> Campaign:
     campaign = begun(owner)
     runs.pause(campaign=campaign)
+    return campaign
+
+
+def between_waves(owner: Account) -> Campaign:
+    campaign = campaign_of(owner)
+    run = runs.begin(campaign=campaign, message="Namaste", waves={"sizes": [1, 1]})
+    hopper.fill(run.pk)
     return campaign
 
 
@@ -115,6 +123,7 @@ REQUESTS: dict[str, Callable[[Account], Request]] = {
     "/api/system/campaigns/<id:campaign_id>/stop/": lambda owner: about(begun(owner)),
     "/api/system/campaigns/<id:campaign_id>/pause/": lambda owner: about(begun(owner)),
     "/api/system/campaigns/<id:campaign_id>/resume/": lambda owner: about(paused(owner)),
+    "/api/system/campaigns/<id:campaign_id>/next_wave/": lambda owner: about(between_waves(owner)),
     "/api/system/number/<id:number_id>/": lambda owner: about_first(
         campaign_of(owner), lambda: {"number": 9841000010}
     ),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.apps import apps
-from django.db import connection
+from django.db import connection, transaction
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import AccessToken
 
@@ -91,3 +93,11 @@ def row_counts_and_balances() -> dict[str, Any]:
         cursor.execute(f"SELECT {counts}")
         counted: dict[str, Any] = dict(zip(tables, cursor.fetchone(), strict=True))
     return counted | {"balances": dict(Account.objects.values_list("pk", "balance"))}
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """Roll back all changes made in this context, so that many requests find the same rows."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)

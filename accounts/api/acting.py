@@ -14,7 +14,14 @@ from accounts.addresses import shown_address
 from accounts.api.account import Access
 from accounts.api.throttles import address_of
 
-PAGES = {"/admin/": ActorKind.OPERATOR, "/accounts/": ActorKind.PERSON}
+CONSOLE = "/console/"
+# The first prefix counts.
+PAGES = {
+    "/admin/": ActorKind.OPERATOR,
+    "/accounts/": ActorKind.PERSON,
+    f"{CONSOLE}operator/": ActorKind.OPERATOR,
+    CONSOLE: ActorKind.PERSON,
+}
 
 
 def actor_of(request: Request) -> Acting:
@@ -39,12 +46,14 @@ def act_in_pages(
 ) -> Callable[[HttpRequest], HttpResponseBase]:
     """Middleware: name the actor of changes that people make in pages. It must come after the authentication middleware.
 
-    In the admin pages, people act as operators. In the pages of their sign-in, they act in person.
+    In the admin pages and the operator area, people act as operators. In other pages, they act in person.
     """
 
     def with_actor(request: HttpRequest) -> HttpResponseBase:
         kind = next((kind for prefix, kind in PAGES.items() if request.path.startswith(prefix)), None)
-        if request.method != "POST" or kind is None:
+        writes = request.method == "POST"
+        # Pages of the console are also read in somebody's name: exports are noted in the audit log.
+        if kind is None or not (writes or request.path.startswith(CONSOLE)):
             return answer(request)
         address = shown_address(address_of(request))
         actor = Acting(address=address)
@@ -56,7 +65,7 @@ def act_in_pages(
                 email=request.user.email,
                 address=address,
             )
-        with actors.acting(actor):
+        with actors.acting(actor, writes=writes):
             return answer(request)
 
     return with_actor

@@ -18,7 +18,7 @@ from rest_framework_simplejwt.tokens import RefreshToken, Token
 from accounts import apikeys, audit, members, services
 from accounts.api import cookies
 from accounts.api.account import Access
-from accounts.models import Account, EndedLogin, Member, User
+from accounts.models import EndedLogin, Member, User
 from accounts.permissions import Permission
 from iris.errors import InvalidInput, NotAllowed, NotAuthenticated
 
@@ -155,11 +155,8 @@ def _access_of_token(request: Request, token: Token) -> tuple[User, Access]:
     """
     named = _named_account(request)
     account_id, member_id = _claimed(token) if named is None else (named, None)
-    has_not_ended = ~Exists(EndedLogin.objects.filter(login=_login_of(token)))
     standing = members.standing(
-        memberships=Member.objects.filter(has_not_ended, user=_user_id(token) or 0),
-        account_id=account_id,
-        member_id=member_id,
+        user_id=_user_id(token) or 0, login=_login_of(token), account_id=account_id, member_id=member_id
     )
     user = _user_of(token) if standing is None else standing.member.user
     if user is None:
@@ -172,7 +169,7 @@ def _access_of_token(request: Request, token: Token) -> tuple[User, Access]:
         if named is None and MEMBER_CLAIM in token.payload:
             raise AuthenticationFailed(code="token_not_valid")  # the person has left the account
         raise members.not_a_member(named)
-    _refuse_suspended(standing.account)
+    members.refuse_suspended(standing.account)
     return user, Access(
         account=standing.account,
         granted=standing.granted,
@@ -193,18 +190,10 @@ def _access_of_key(request: Request, credential: str) -> tuple[User, Access]:
             f"This API key belongs to another account. Send no {ACCOUNT_HEADER} header, or a key of that account.",
             code="not_a_member",
         )
-    _refuse_suspended(key.account)
+    members.refuse_suspended(key.account)
     return user, Access(
         account=key.account, granted=frozenset(Permission(scope) for scope in key.scopes), key=key
     )
-
-
-def _refuse_suspended(account: Account) -> None:
-    """Raise NotAllowed if the account is suspended, or the account to which this department or test twin belongs."""
-    if any(one.is_suspended for one in account.represented_by):
-        raise NotAllowed(
-            "This account is suspended. Ask the operator of this server.", code="account_suspended"
-        )
 
 
 def _claimed(token: Token) -> tuple[int | None, int | None]:

@@ -10,7 +10,6 @@ import logging
 import time
 from typing import TYPE_CHECKING, cast
 
-import redis
 from django.conf import settings
 from django.core.cache import cache
 from django.http import HttpRequest
@@ -94,9 +93,16 @@ def _count(key: str, seconds: int) -> int:
         return cache.incr(key)
     except ValueError:  # the cache was full and evicted the key between the two calls
         return 1
-    except (redis.RedisError, OSError) as error:
+    except _outages() as error:
         # Without the cache, requests are served and not throttled. One warning in a few seconds is enough.
         if not _unavailable_warned.is_on():
             _unavailable_warned.begin()
             logger.warning("Requests cannot be counted, so they are not throttled: %s", error)
         return 1
+
+
+def _outages() -> tuple[type[Exception], ...]:
+    """Return the errors of an unavailable cache. Imported when one is raised: most processes do not need redis."""
+    from redis import RedisError
+
+    return RedisError, OSError

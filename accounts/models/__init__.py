@@ -4,6 +4,7 @@ from accounts.models.accounts import MONEY_DIGITS, MONEY_PLACES, Account
 from accounts.models.audit import AuditEntry
 from accounts.models.credits import CreditEntry, CreditHold
 from accounts.models.keys import ApiKey
+from accounts.models.ledger_checks import LedgerCheckResult
 from accounts.models.mail import LinkRequest, OutgoingMail
 from accounts.models.members import Member, MemberQuerySet
 from accounts.models.people import PersonRequest, Retention
@@ -21,6 +22,7 @@ __all__ = [
     "CreditHold",
     "EndedLogin",
     "KnownAddress",
+    "LedgerCheckResult",
     "LinkRequest",
     "Member",
     "MemberQuerySet",

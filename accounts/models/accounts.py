@@ -13,6 +13,13 @@ MONEY_PLACES = 2
 APPROVAL_HOURS, MAX_APPROVAL_HOURS = 72, 720
 
 
+class Duplicates(models.TextChoices):
+    """What campaigns do with several recipients that have the same number."""
+
+    KEEP = "keep", "contact every recipient"
+    ONCE = "once", "contact every number once"
+
+
 class Language(models.TextChoices):
     NEPALI = "ne"
     ENGLISH = "en"
@@ -99,6 +106,23 @@ class Account(models.Model):
         null=True,
         blank=True,
         help_text="When campaigns without hours of their own call and send SMS. Empty: always.",
+    )
+    duplicates = models.CharField(
+        max_length=4,
+        choices=Duplicates,
+        default=Duplicates.KEEP,
+        db_default=Duplicates.KEEP,
+        help_text="Whether campaigns without a rule of their own contact every recipient, or every number once.",
+    )
+    frequency_cap = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="How often campaigns without a cap of their own contact a number. Empty: without a limit.",
+    )
+    waves = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="How many recipients campaigns without waves of their own contact at first. Empty: all.",
     )
     opt_out_words = models.JSONField(
         null=True,

@@ -14,10 +14,12 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from accounts import hashing, services
 from accounts.api.throttles import address_of
 from accounts.models import User
+from accounts.signin.sentences import sentence_of
 from iris.errors import IrisError, NotAuthenticated, Throttled
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -28,9 +30,11 @@ class AccountAdapter(DefaultAccountAdapter):
 
     error_messages: ClassVar[dict[str, Any]] = {
         **DefaultAccountAdapter.error_messages,
-        "email_password_mismatch": services.WRONG_CREDENTIALS,
-        "incorrect_password": "The password is wrong. Try again.",
-        "enter_current_password": "This is not your current password. Try again.",
+        "email_password_mismatch": _(
+            "The e-mail address or the password is wrong. Check both and try again."
+        ),
+        "incorrect_password": _("The password is wrong. Try again."),
+        "enter_current_password": _("This is not your current password. Try again."),
     }
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
@@ -45,7 +49,7 @@ class AccountAdapter(DefaultAccountAdapter):
         except services.WrongCredentials:
             return None
         except (NotAuthenticated, Throttled) as error:
-            raise forms.ValidationError(error.message, code=error.code) from error
+            raise form_error(error) from error
         user.backend = BACKEND
         return user
 
@@ -103,7 +107,8 @@ class SecondFactorAdapter(DefaultMFAAdapter):
         return {**entity, "display_name": user.get_full_name() or user.email}
 
     def generate_authenticator_name(self, user: User, type: Authenticator.Type) -> str:
-        return f"Key {Authenticator.objects.filter(user=user, type=type).count() + 1}"
+        number = Authenticator.objects.filter(user=user, type=type).count() + 1
+        return str(_("Key %(number)s") % {"number": number})
 
     def _get_site_name(self) -> str:
         return settings.IRIS_PUBLIC_URL.partition("://")[2]
@@ -115,5 +120,5 @@ def end_session_in_time(request: HttpRequest) -> None:
 
 
 def form_error(error: IrisError) -> forms.ValidationError:
-    """Turn an error of iris into a form error with the same message."""
-    return forms.ValidationError(error.message, code=error.code)
+    """Turn an error of iris into a form error with its sentence in the language of the person."""
+    return forms.ValidationError(sentence_of(error), code=error.code)

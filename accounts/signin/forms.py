@@ -16,6 +16,7 @@ from django import forms
 from django.core.validators import MaxLengthValidator
 from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
 
 from accounts import audit, links
 from accounts.api.throttles import address_of
@@ -45,7 +46,7 @@ class _ShortPasswords(forms.Form):
 class SignInForm(_ShortPasswords, account_forms.LoginForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["login"].label = "E-mail address"
+        self.fields["login"].label = _("E-mail address")
         self.fields["login"].widget.attrs = {
             "type": "email",
             "autocomplete": "username webauthn",
@@ -66,7 +67,7 @@ class PasswordAgainForm(_ShortPasswords, account_forms.ReauthenticateForm):
 class NewPasswordForm(_ShortPasswords, account_forms.ChangePasswordForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["oldpassword"].label = "Current password"
+        self.fields["oldpassword"].label = _("Current password")
         _label_new_password(self.fields)
 
     def clean_oldpassword(self) -> str:
@@ -105,7 +106,7 @@ class ForgottenPasswordForm(account_forms.ResetPasswordForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["email"].label = "E-mail address"
+        self.fields["email"].label = _("E-mail address")
         self.fields["email"].widget.attrs.pop("placeholder", None)
 
     def clean_email(self) -> str:
@@ -150,8 +151,10 @@ class _LimitedCode(mfa_forms.BaseAuthenticateForm):
                 return authenticator
         audit.note_failed_sign_in(user=self.user)
         raise forms.ValidationError(
-            "The code is wrong or was used before. Enter the present code of your authenticator app, or one of your "
-            "recovery codes.",
+            _(
+                "The code is wrong or was used before. Enter the present code of your authenticator app, or one of your "
+                "recovery codes."
+            ),
             code="incorrect_code",
         )
 
@@ -177,7 +180,9 @@ class ActivateTotpForm(ActivateTOTPForm):
             with code_limits.code_attempt(self.user):
                 if not validate_totp_code(self.secret, code):
                     raise forms.ValidationError(
-                        "The code is wrong. Scan the picture again, and check that the clock of your phone is right.",
+                        _(
+                            "The code is wrong. Scan the picture again, and check that the clock of your phone is right."
+                        ),
                         code="incorrect_code",
                     )
         except Throttled as error:
@@ -186,11 +191,11 @@ class ActivateTotpForm(ActivateTOTPForm):
 
 
 def _label_new_password(fields: Mapping[str, forms.Field]) -> None:
-    fields["password1"].label, fields["password2"].label = "New password", "New password, once more"
+    fields["password1"].label, fields["password2"].label = _("New password"), _("New password, once more")
 
 
 def prepare_code(field: forms.Field) -> None:
     """Describe the field of a code to browsers: a number that must not be stored."""
-    field.label = "Code"
+    field.label = _("Code")
     field.validators.append(MaxLengthValidator(MAX_CODE_CHARACTERS))
     field.widget.attrs = {"autocomplete": "one-time-code", "inputmode": "numeric", "autofocus": True}

@@ -5,7 +5,9 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.translation import gettext as _
 
+from accounts.signin.sentences import sentence_of
 from accounts.signin.views import error_page
 from iris.errors import IrisError, Throttled
 
@@ -21,8 +23,8 @@ class ErrorPages:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if request.path.startswith(PREFIX) and _length_of(request) > MAX_BODY_BYTES:
-            sentence = "The form is larger than any that this page sends. Go back and try again."
-            return error_page(request, title="The form is too large", sentence=sentence, status=413)
+            sentence = _("The form is larger than any that this page sends. Go back and try again.")
+            return error_page(request, title=_("The form is too large"), sentence=sentence, status=413)
         return self._answer(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
@@ -31,8 +33,8 @@ class ErrorPages:
         throttled = isinstance(error, Throttled)
         page = error_page(
             request,
-            title="Please wait" if throttled else "That did not work",
-            sentence=error.message,
+            title=_("Please wait") if throttled else _("That did not work"),
+            sentence=sentence_of(error),
             status=429 if throttled else 400,
         )
         if isinstance(error, Throttled) and error.wait is not None:

@@ -8,6 +8,7 @@ from allauth.mfa.webauthn import forms as webauthn
 from allauth.mfa.webauthn.internal import auth
 from django import forms
 from django.core.validators import MaxLengthValidator
+from django.utils.translation import gettext_lazy as _
 
 from accounts import audit
 from accounts.signin import code_limits
@@ -16,7 +17,7 @@ from iris.errors import Throttled
 
 MAX_CREDENTIAL_CHARACTERS = 16_384
 MAX_NAME_CHARACTERS = 60
-REFUSED = "This key could not be checked. Try again, with a key that you have added to your sign-in."
+REFUSED = _("This key could not be checked. Try again, with a key that you have added to your sign-in.")
 
 
 class Credential(forms.JSONField):
@@ -85,11 +86,13 @@ class AgainForm(_OfKnownPerson, webauthn.ReauthenticateWebAuthnForm):
 class AddForm(_Checked, webauthn.AddWebAuthnForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["name"].label = "Name"
+        self.fields["name"].label = _("Name")
         self.fields["name"].widget.attrs["maxlength"] = MAX_NAME_CHARACTERS
         self.fields["name"].validators.append(MaxLengthValidator(MAX_NAME_CHARACTERS))
-        self.fields["passwordless"].label = "Sign in with this key alone, without e-mail address and password"
-        self.fields["passwordless"].help_text = "The key then asks for your fingerprint, face or PIN."
+        self.fields["passwordless"].label = _(
+            "Sign in with this key alone, without e-mail address and password"
+        )
+        self.fields["passwordless"].help_text = _("The key then asks for your fingerprint, face or PIN.")
 
     def clean(self) -> dict[str, Any]:
         try:

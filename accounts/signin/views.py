@@ -13,12 +13,23 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import links, mail
 from accounts.api.throttles import address_of
 from accounts.models import User
 from accounts.signin import code_limits
+
+PRESETS = {
+    "viewer": gettext_lazy("viewer"),
+    "author": gettext_lazy("author"),
+    "sender": gettext_lazy("sender"),
+    "manager": gettext_lazy("manager"),
+    "owner": gettext_lazy("owner"),
+    "custom": gettext_lazy("own choice of permissions"),
+}
 
 
 @login_required
@@ -29,7 +40,10 @@ def home(request: HttpRequest) -> HttpResponse:
         request,
         "accounts/home.html",
         {
-            "members": user.memberships.select_related("account"),
+            "members": [
+                (member, PRESETS.get(member.preset, member.preset))
+                for member in user.memberships.select_related("account")
+            ],
             "second_factor": is_mfa_enabled(user),
             "can_verify": mail.is_configured() and not user.is_verified_email,
         },
@@ -40,11 +54,11 @@ def home(request: HttpRequest) -> HttpResponse:
 @login_required
 def send_verification(request: HttpRequest) -> HttpResponse:
     if not mail.is_configured():
-        messages.error(request, "This server sends no e-mails. Ask its operator.")
+        messages.error(request, _("This server sends no e-mails. Ask its operator."))
     elif links.request_verification(user=cast(User, request.user)):
-        messages.success(request, "A link is on its way. It can take a minute.")
+        messages.success(request, _("A link is on its way. It can take a minute."))
     else:
-        messages.error(request, "Several links were sent to this address already. Try again in an hour.")
+        messages.error(request, _("Several links were sent to this address already. Try again in an hour."))
     return redirect("signin-home")
 
 
@@ -56,7 +70,7 @@ def verify_email(request: HttpRequest, key: str) -> HttpResponse:
         return render(request, "accounts/verify_email.html", {"email": None}, status=410)
     if request.method == "POST":
         User.objects.filter(pk=user.pk, email=user.email).update(is_verified_email=True)
-        messages.success(request, f"{user.email} is verified.")
+        messages.success(request, _("%(email)s is verified.") % {"email": user.email})
         return redirect("signin-home")
     return render(request, "accounts/verify_email.html", {"email": user.email})
 
@@ -74,11 +88,11 @@ class PasskeySignIn(LoginWebAuthnView):
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Answer a form that was sent without the token of its page."""
-    sentence = (
+    sentence = _(
         "This page was open for too long, was opened by another site, or your browser refuses cookies. Go back, load the "
         "page again, and repeat what you did. Nothing was changed."
     )
-    return error_page(request, title="The form was not accepted", sentence=sentence, status=403)
+    return error_page(request, title=_("The form was not accepted"), sentence=sentence, status=403)
 
 
 def error_page(request: HttpRequest, *, title: str, sentence: str, status: int) -> HttpResponse:

@@ -1,10 +1,12 @@
 """Campaigns, recipients, runs, alerts, sheet imports and surveys."""
 
 from campaigns.models.alerts import AlertRecipient, AlertState
-from campaigns.models.campaigns import Campaign, Run
-from campaigns.models.choices import LIVE, PENDING, NotStarted, RunStatus, Service, Source
+from campaigns.models.campaigns import Campaign
+from campaigns.models.choices import LIVE, PENDING, LeftOut, NotStarted, RunStatus, Service, Source
 from campaigns.models.imports import ImportStatus, SheetImport
 from campaigns.models.recipients import Recipient
+from campaigns.models.report_files import ReportFile, ReportFormat, ReportStatus
+from campaigns.models.runs import WAITS, WAITS_FOR_GO_AHEAD, Run
 from campaigns.models.surveys import (
     Answer,
     Step,
@@ -23,9 +25,13 @@ __all__ = [
     "Campaign",
     "ImportStatus",
     "LIVE",
+    "LeftOut",
     "NotStarted",
     "PENDING",
     "Recipient",
+    "ReportFile",
+    "ReportFormat",
+    "ReportStatus",
     "Run",
     "RunStatus",
     "Service",
@@ -38,4 +44,6 @@ __all__ = [
     "SurveyStep",
     "SurveyTemplate",
     "TemplateStep",
+    "WAITS",
+    "WAITS_FOR_GO_AHEAD",
 ]

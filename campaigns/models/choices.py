@@ -41,6 +41,13 @@ PENDING = (RunStatus.AWAITING, RunStatus.SCHEDULED)
 LIVE = (*PENDING, RunStatus.RUNNING, RunStatus.PAUSED, RunStatus.STOPPING)
 
 
+class LeftOut(models.TextChoices):
+    """Why a run did not contact one of its recipients."""
+
+    DUPLICATE = "duplicate", "the same number comes earlier in the campaign"
+    FREQUENCY_CAP = "frequency_cap", "contacted often enough lately"
+
+
 class NotStarted(models.TextChoices):
     """Why a run was withdrawn before it started."""
 

@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from accounts.models import Account
+from campaigns.models.choices import LeftOut
 from telephony.models import DeliveryStatus
 
 
@@ -42,6 +43,19 @@ class Recipient(models.Model):
         null=True,
         blank=True,
         help_text="How often the latest run tried to reach the recipient. Empty if that run had no retries.",
+    )
+    duplicate = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="An earlier recipient of the campaign has the same number (`campaigns.duplicates`).",
+    )
+    left_out = models.CharField(
+        max_length=13,
+        choices=LeftOut,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Why the latest run did not contact the recipient. Only valid with the status `terminated`.",
     )
     credits = models.DecimalField(
         max_digits=10,
@@ -77,6 +91,10 @@ class Recipient(models.Model):
                 fields=["campaign", "id"],
                 condition=models.Q(status__gt=DeliveryStatus.COMPLETED),
                 name="recipient_not_reached",
+            ),
+            # Most campaigns have few duplicates, and recipients that are none have no entry in it.
+            models.Index(
+                fields=["campaign", "id"], condition=models.Q(duplicate=True), name="recipient_duplicate"
             ),
         ]
 

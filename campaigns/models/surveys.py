@@ -8,8 +8,9 @@ from typing import ClassVar, Self
 from django.db import models
 from django.db.models.functions import Now
 
-from campaigns.models.campaigns import Campaign, Run
+from campaigns.models.campaigns import Campaign
 from campaigns.models.recipients import Recipient
+from campaigns.models.runs import Run
 from telephony.models import Audio
 
 

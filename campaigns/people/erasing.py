@@ -18,6 +18,7 @@ from campaigns.models import (
     Campaign,
     ImportStatus,
     Recipient,
+    ReportFile,
     Run,
     RunStatus,
     SheetImport,
@@ -47,6 +48,8 @@ def erase_next(person: Person, *, after: int) -> ErasedStep | None:
     runs = Run.objects.filter(campaign__in=campaigns)
     counts = {"recipients": len(own), "mentions": len(others) + mentions.erase_from_runs(person, runs)}
     mentions.erase_from_errors(person, campaigns)
+    # Everything else is erased by now, so a report that is created from now on does not have the number.
+    ReportFile.objects.filter(campaign__in=campaigns).discard()
     return ErasedStep(campaigns[-1], counts)
 
 

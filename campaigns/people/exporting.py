@@ -37,6 +37,7 @@ def export_next(person: Person, *, after: int, most: int) -> ExportedStep | None
             "number": row.number,
             "tags": row.tags,
             "status": None if row.status is None else row.get_status_display(),
+            "left_out": row.left_out or None,
             "credits": f"{row.credits:f}",
             "answers": answers.get(row.pk, []),
         }

@@ -12,7 +12,7 @@ from accounts.people.persons import ERASED
 from accounts.people.registry import Expiry
 from campaigns.models import Campaign, Recipient, Run, Service
 from campaigns.people.erasing import erase_recipients, erase_recordings
-from telephony.models import FINAL, Delivery, Purpose
+from telephony.engine.retention import ended_campaign_deliveries
 from telephony.people import erase_deliveries
 
 
@@ -31,7 +31,7 @@ def _runs(one: Pass, kind: str, before: datetime) -> Iterator[Run]:
 
 def _erase_messages(one: Pass, before: datetime) -> None:
     for run in _runs(one, "messages", before):
-        rows = Delivery.objects.filter(purpose=Purpose.CAMPAIGN, batch=run.pk, status__gte=FINAL)
+        rows = ended_campaign_deliveries([run.pk])
         for ids in batches(rows.exclude(to=ERASED), "item"):
             one.count("messages", erase_deliveries(ids))
 

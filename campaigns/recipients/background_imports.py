@@ -25,6 +25,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from django.db.models import F, Max, Min, Q, QuerySet
 from django.utils import timezone
 
+from campaigns import duplicates
 from campaigns.models import Campaign, ImportStatus, SheetImport
 from campaigns.recipients import sheets
 from campaigns.recipients.imports import ERRORS_SHOWN, NO_VALID_ROW, add_tags, copy_lines
@@ -184,6 +185,7 @@ class _Importer:
             failpoint("imported")
             if not chunk.is_last:
                 return True
+            duplicates.mark_all(pending.campaign_id)
             _finish(pending)
             default_storage.delete(pending.file)
         except _Superseded:

@@ -11,6 +11,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from accounts import audit
+from campaigns import duplicates
 from campaigns.guards import refuse_while_importing, refuse_while_live
 from campaigns.messages import MAX_NAME_CHARACTERS, MAX_VALUE_CHARACTERS, PREFIX, to_tag_name
 from campaigns.models import Campaign, Recipient
@@ -84,9 +85,10 @@ def add_recipients(*, campaign: Campaign, rows: Sequence[tuple[object, Mapping[s
         if not good:
             raise InvalidInput("None of the numbers is a phone number.", errors=errors[:ERRORS_SHOWN])
         last = imports.last_recipient(campaign)
-        imports.copy_rows(campaign, good)
+        copied = imports.copy_rows(campaign, good)
         sizes.store_in(campaign)
         campaign.save(update_fields=FIELDS)
+        duplicates.mark_added(campaign, added=copied)
         include_added_recipients(campaign)
         # Every process that adds recipients locks the campaign first, so all new rows are from this call.
         added = Recipient.objects.filter(campaign=campaign, pk__gt=last).order_by("pk")
@@ -143,6 +145,8 @@ def edit_recipient(
         refuse_while_live(campaign)
         recipient = Recipient.objects.select_for_update(of=("self",)).get(pk=recipient.pk)
         before = recipient.number, recipient.tags
+        if parsed is not None and parsed.to != recipient.to:
+            duplicates.forget_marks(campaign, since=recipient.pk)
         if parsed is not None:
             recipient.number, recipient.to = parsed.number, parsed.to
         if new_tags:
@@ -170,6 +174,7 @@ def delete_recipient(*, recipient: Recipient) -> None:
     with transaction.atomic():
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=recipient.campaign_id)
         refuse_while_live(campaign)
+        duplicates.forget_marks_without(campaign, recipient)
         _, deleted = Recipient.objects.filter(pk=recipient.pk).delete()
         # The total of `delete` also counts the survey responses that are deleted with the recipient.
         deleted_recipients = deleted.get(Recipient._meta.label, 0)

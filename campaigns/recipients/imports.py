@@ -21,6 +21,7 @@ from django.db import connection
 from django.db.models import Max
 
 from accounts import actors
+from campaigns import duplicates
 from campaigns.models import Campaign, ImportStatus, Recipient, SheetImport
 from campaigns.recipients import sheets
 from campaigns.recipients.sheets import Budget, OverBudget, Sheet, SheetRow
@@ -57,8 +58,10 @@ def add_numbers(campaign: Campaign, numbers: Iterable[object] | None) -> list[di
             else:
                 yield number.number, number.to, {}
 
-    if not copy_rows(campaign, rows()):
+    added = copy_rows(campaign, rows())
+    if not added:
         raise InvalidInput("None of the numbers is a phone number.", errors=errors)
+    duplicates.mark_added(campaign, added=added)
     return errors
 
 
@@ -128,8 +131,9 @@ def add_sheet(campaign: Campaign, read: ReadSheet) -> list[dict[str, Any]]:
         _add_later(campaign, read)
         return []
     assert read.sizes is not None
-    copy_lines(campaign, read.lines)
+    added = copy_lines(campaign, read.lines)
     add_tags(campaign, read.columns, read.sizes)
+    duplicates.mark_added(campaign, added=added)
     return read.errors
 
 

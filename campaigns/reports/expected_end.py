@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from campaigns.models import Run, RunStatus, Service
 from campaigns.reports import progress
+from campaigns.runs import waves
 from campaigns.runs.calling_hours import CallingHours
 from campaigns.runs.rules import rules_of
 from telephony.models import Channel, Delivery, DeliveryStatus, Purpose
@@ -17,12 +18,15 @@ MAX_DAYS = 366  # later ends are not estimated
 
 
 def expected_end(run: Run) -> datetime | None:
-    """Return when a running run will probably have ended; None if it is not running or has made no progress yet.
+    """Return when a running run will probably have ended; None if it is not running, or waits before its next wave.
+
+    Neither is there an estimate before it has made progress.
 
     Only time within the calling hours counts, before now and after it. No run ends before its last waiting retry.
     """
     now = timezone.now()
-    share = progress.share_done(run) if run.status == RunStatus.RUNNING else 0.0
+    moves = run.status == RunStatus.RUNNING and not waves.is_waiting(run)
+    share = progress.share_done(run) if moves else 0.0
     if not share:
         return None
     hours = rules_of(run).hours

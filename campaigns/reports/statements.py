@@ -249,6 +249,7 @@ _JOINS = """
 _PURPOSE = """
     CASE WHEN h.cause ~ '^campaign:[0-9]{1,18}:run:' THEN 'campaign'
          WHEN h.cause ~ '^otp:' THEN 'otp'
+         WHEN h.cause ~ '^seed:' THEN 'seed'
          WHEN s.is_number THEN 'phone_number'
          ELSE '' END
 """

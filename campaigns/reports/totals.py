@@ -47,10 +47,10 @@ def operators_of(campaign: Campaign) -> dict[Operator, int]:
     return counted
 
 
-def batches(campaign: Campaign) -> Iterator[list[Recipient]]:
-    """Yield all recipients in batches, oldest first."""
+def batches(campaign: Campaign, *, after: int = 0) -> Iterator[list[Recipient]]:
+    """Yield all recipients with ids above `after` in batches, oldest first."""
     rows = Recipient.objects.filter(campaign=campaign).order_by("pk")
-    last = 0
+    last = after
     at_once = min(BATCH, rows_at_once(campaign))
     while batch := list(rows.filter(pk__gt=last)[:at_once]):
         yield batch

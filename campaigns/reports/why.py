@@ -20,6 +20,7 @@ from campaigns.models import (
     AlertState,
     Campaign,
     ImportStatus,
+    LeftOut,
     Recipient,
     Run,
     RunStatus,
@@ -28,6 +29,7 @@ from campaigns.models import (
 )
 from campaigns.reports.why_sentences import REFUSALS, TRUNKS, WAITS, shown_moment
 from campaigns.runs import delivery_requests, hopper, run_hours, run_statuses
+from campaigns.runs.left_out import reason_of_recipient, reason_of_run
 from campaigns.runs.rules import rules_of
 from telephony.engine import held_back, stalls
 from telephony.engine.held_back import Waiting
@@ -50,9 +52,12 @@ class Hold(StrEnum):
     FAILING = "preparation_fails"
     STALLED = "preparation_stalled"
     IN_TURN = "in_turn"
+    WAVE = "wave"
     HOUSEHOLD = "household"
     NOT_IN_RUN = "not_in_run"
     ENDED = "ended"
+    DUPLICATE = LeftOut.DUPLICATE.value
+    FREQUENCY_CAP = LeftOut.FREQUENCY_CAP.value
     INVALID = "invalid_number"
     OPTED_OUT = Cause.OPTED_OUT.value
     BLOCKED = Cause.BLOCKED.value
@@ -182,6 +187,10 @@ def _filling(situation: Situation) -> Iterator[Reason]:
     run = situation.run
     if run is None or run.status != RunStatus.RUNNING or not situation.next_untouched:
         return
+    wave = reason_of_run(run)
+    if wave is not None:
+        yield Reason(code=wave.code, message=wave.message, since=run.waits_since)
+        return
     opens = run_hours.opens_at(run, situation.now)
     if opens > situation.now:
         yield Reason(
@@ -274,7 +283,10 @@ def _recipient(situation: Situation) -> Iterator[Reason]:
         yield Reason(code=cause, message=REFUSALS[cause])
     if situation.waiting or situation.next_untouched or situation.waits_for_household:
         return
-    if recipient.status is not None:
+    left_out = reason_of_recipient(recipient)
+    if left_out is not None:
+        yield Reason(code=left_out.code, message=left_out.message)
+    elif recipient.status is not None:
         yield Reason(
             code=Hold.ENDED,
             message="The last call or SMS to this number has ended, and nothing more is queued for it.",

@@ -64,7 +64,7 @@ TRUNKS: dict[TrunkHold, Callable[[HeldTrunk], str]] = {
         f"The trunk {held.alias} is no longer configured: ask the operator."
     ),
     TrunkHold.PAUSED: lambda held: (
-        f"The trunk {held.alias} is paused{_because(held)} An operator must open it again."
+        f"The trunk {held.alias} is paused{_because(held)} It is tried again now and then, or an operator opens it."
     ),
     TrunkHold.RESTS: lambda held: (
         f"The trunk {held.alias} rests until {timezone.localtime(held.until):%H:%M:%S}{_because(held)}"

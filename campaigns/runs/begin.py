@@ -17,8 +17,9 @@ from accounts import credits
 from accounts.models import CreditHold
 from campaigns.guards import refuse_while_importing
 from campaigns.models import PENDING, Campaign, Recipient, Run, RunStatus, Service, Source
-from campaigns.runs import approval, run_statuses, survey_calls
+from campaigns.runs import approval, run_statuses, survey_calls, waves
 from campaigns.runs.cost import cost_limits
+from campaigns.runs.intake import contacts_among
 from campaigns.runs.message_choice import choose_source, choose_texts
 from campaigns.runs.quote import Quote
 from campaigns.runs.rules import ContactRules, SentRules, chosen_rules, read_rules
@@ -28,6 +29,7 @@ from campaigns.runs.urgent import UrgentRule, check_urgent
 from iris.errors import Conflict, InvalidInput, NotFound
 from telephony import speech
 from telephony.caller_id import choose_caller
+from telephony.engine.contacts import last_delivery
 from telephony.engine.nudge import nudge
 from telephony.engine.routing import check_route
 from telephony.models import Audio, Channel, DeliveryStatus, PhoneNumber
@@ -123,10 +125,13 @@ def begin(
             heard=None if urgent is None else urgent.heard,
         )
         frozen = {} if trial else chosen_rules(campaign, urgent=urgent)
-        paid_tries = ContactRules(frozen).paid_tries
-        limits = cost_limits(quote, prices, recipients, count=count, paid_tries=paid_tries)
+        contact_rules = ContactRules(frozen)
+        contacts, contact_count = contacts_among(recipients, count, campaign=campaign, rules=contact_rules)
+        limits = cost_limits(
+            quote, prices, contacts, count=contact_count, paid_tries=contact_rules.paid_tries
+        )
         if quote.most_segments is not None:
-            refuse_without_sender(account, recipients)
+            refuse_without_sender(account, contacts)
         if replaces_pending:
             # This releases a hold and so locks the account. Therefore it comes after the slow speech synthesis in Quote.
             withdraw(campaign=campaign)
@@ -172,6 +177,8 @@ def begin(
             announces_recording=announces,
             offers_opt_out=account.opt_out_key and quote.service.calls,
             rules=frozen,
+            wave_room=waves.room_at_first(contact_rules),
+            after_delivery=last_delivery(),
             starts_at=starts_at or now,
             needs_approval=needs_approval,
             authors=approval.authors_of(changed),

@@ -15,9 +15,9 @@ from django.conf import settings
 from campaigns.messages import MessageTemplate, TagPart, TextPart
 from telephony import speech
 from telephony.segments import TextSize
-from telephony.speech.fragments import HEAD_SILENCE, TAIL_SILENCE
-from telephony.speech.normalization import MAX_CHARACTERS, too_many_characters
+from telephony.speech.engine import MAX_CHARACTERS, too_many_characters
 from telephony.speech.spoken_length import JOIN_SECONDS, SPELLED_FACTOR, spoken_seconds
+from telephony.speech.spoken_parts import HEAD_SILENCE, TAIL_SILENCE
 
 # After a value that ends with one of these, iris reads digits one by one.
 _CODE_WORDS = " कोड code "

@@ -140,6 +140,7 @@ def delivery_request(
     price: Price,
     *,
     script: Script = (),
+    purpose: Purpose = Purpose.CAMPAIGN,
 ) -> DeliveryRequest:
     """Return the first try to reach a recipient, from now on or from the next calling hours on."""
     rules = rules_of(run)
@@ -149,7 +150,7 @@ def delivery_request(
         owner_id=run.campaign.owner_id,
         channel=channel,
         to=recipient.to,
-        purpose=Purpose.CAMPAIGN,
+        purpose=purpose,
         batch=run.pk,
         item=recipient.pk,
         priority=rules.priority,

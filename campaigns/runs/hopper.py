@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from django.conf import settings
@@ -17,18 +18,23 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import BooleanField, Count, ExpressionWrapper, F, Q, QuerySet, Sum
 from django.db.models.functions import Now
 from django.utils import timezone
+from structlog.contextvars import bound_contextvars
 
 from accounts import credits
 from campaigns.messages import parse_message
-from campaigns.models import Run, RunStatus, Service, Source
+from campaigns.models import LeftOut, Run, RunStatus, Service, Source
 from campaigns.runs import (
+    alert_intake,
     alerts,
     delivery_requests,
+    intake,
     recipient_statuses,
     run_hours,
     run_statuses,
+    seeds,
     setting_aside,
     survey_calls,
+    waves,
 )
 from campaigns.runs.prices import RunPrices
 from campaigns.runs.rules import URGENT, rules_of
@@ -36,7 +42,7 @@ from iris.locks import locked
 from telephony import speech
 from telephony.engine import lifecycle as deliveries
 from telephony.engine import stalls
-from telephony.engine.enqueue import DeliveryRequest, enqueue
+from telephony.engine.enqueue import enqueue
 from telephony.engine.failpoints import failpoint
 from telephony.models import FINAL, Cause, Channel, Delivery, Purpose
 from telephony.models.statuses import QUEUED
@@ -71,8 +77,11 @@ _URGENT = ExpressionWrapper(_IS_URGENT, BooleanField())
 
 
 def unfilled() -> QuerySet[Run]:
-    """Return the runs for whose recipients something must be queued, or that must end them. Others wait for their hours."""
-    open_now = Q(opens_at=None) | Q(opens_at__lte=Now())
+    """Return the runs for whose recipients something must be queued, or that must end them.
+
+    Others wait for their calling hours, or before their next wave.
+    """
+    open_now = (Q(opens_at=None) | Q(opens_at__lte=Now())) & (Q(wave_room=None) | Q(wave_room__gt=0))
     return Run.objects.filter(
         Q(status=RunStatus.STOPPING) | Q(open_now, status=RunStatus.RUNNING), filled_at__isnull=True
     )
@@ -102,7 +111,7 @@ def fill_all(*, budget: float, waits_for_room: bool = True) -> bool:
             if not urgent:
                 _last_run_id = pk
             stalls.note_progress(stalls.FILL if waits_for_room else stalls.FILL_MORE)
-            with locked(f"fill:{pk}") as ours:
+            with bound_contextvars(run=pk), locked(f"fill:{pk}") as ours:
                 moved |= ours and _advance(pk, RunStatus(status), broken)
             if time.monotonic() >= end:
                 return True
@@ -139,14 +148,19 @@ def _advance(run_id: int, status: RunStatus, broken: set[int]) -> bool:
 
 
 def fill(run_id: int) -> int:
-    """Queue deliveries for a run's next recipients, as many as its hopper has room for. Return how many.
+    """Queue deliveries for a run's next recipients, as many as its hopper has room for.
+
+    Recipients that the rules of the run leave out are marked instead (`intake`). Return how many deliveries were queued and
+    recipients left out, or 1 if others must be read first.
 
     Raises SpeechTimedOut, SpeechBudgetExceeded if the speech of a single recipient exceeds the budget of a run, and NoSender
     if the approval of the SMS's sender has ended since the run began.
     """
     run = Run.objects.select_related("campaign", "audio", "hold").get(pk=run_id)
-    if run_hours.waits(run):
+    if run_hours.waits(run) or run.wave_room == 0:
         return 0
+    if not intake.is_ready(run):
+        return 1
     room = room_of(run)
     if not room:
         return 0
@@ -160,35 +174,45 @@ def fill(run_id: int) -> int:
     limit = min(room, _speech_chunks.get(run.pk, first_chunk)) if speaks else room
     asks = delivery_requests.asks_if_heard(run)
     again = alerts.due(run, limit=limit) if asks else []
-    recipients = again or delivery_requests.addressees(run.untouched()[:limit])
-    if asks and not recipients and alerts.are_left(run):
-        return 0
-    # The recipients of a household follow each other, so an alert is filled when none of them is left.
-    is_last = not recipients if asks else len(recipients) < limit
-    if run.is_capped and recipients:
+    taken = (
+        intake.Intake(recipients=again, left_out={}, is_last=False)
+        if again
+        else intake.take(
+            run, limit=limit, count_contacts=speaks or run.is_capped or run.wave_room is not None
+        )
+    )
+    if asks:
+        if not taken.recipients and alerts.are_left(run):
+            return 0
+        # The recipients of a household follow each other, so an alert is filled when none of them is left.
+        taken = replace(taken, is_last=not taken.recipients)
+    if run.is_capped and taken.contacts:
         # Read before the credits: a delivery that ends between the two reads returns credits, and the run continues.
         has_unfinished = run_statuses.has_unfinished_deliveries(run.pk)
-        affordable = count_affordable(run, recipients)
-        if not affordable:
+        taken = taken.first(count_affordable(run, taken.contacts))
+        if not taken.recipients:
             return 0 if has_unfinished else _end_without_credits(run)
-        is_last = is_last and affordable == len(recipients)
-        recipients = recipients[:affordable]
-    chosen = alerts.choose(run, recipients) if asks and not again else None
-    called = recipients if chosen is None else chosen.to_call
+    chosen = alerts.choose(run, taken.contacts) if asks and not again else None
+    contacts = taken.contacts if chosen is None else chosen.to_call
     content = survey_calls if run.campaign.service == Service.SURVEY else delivery_requests
     begun_at = time.monotonic()
     try:
-        requests = content.requests_for(run, called)
+        rendered = content.requests_for(run, contacts)
     except speech.SpeechBudgetExceeded as error:
-        if len(called) == 1 and not error.made_count:
+        if len(contacts) == 1 and not error.made_count:
             raise
-        _speech_chunks[run.pk] = max(1, len(called) // 2)  # the recordings made so far are stored and reused
+        _speech_chunks[run.pk] = max(
+            1, len(contacts) // 2
+        )  # the recordings made so far are stored and reused
         return 0
-    if speaks and len(recipients) == limit:
+    if speaks and len(taken.recipients) == limit:
         _adapt_speech_chunk(run.pk, spoken=limit, seconds=time.monotonic() - begun_at)
-    too_long = sum(request.cause == Cause.TOO_LONG for request in requests)
     failpoint("rendered")
     with transaction.atomic():
+        taken = intake.confirm(run, taken)
+        requests = [request for request in rendered if request.item not in taken.left_out]
+        too_long = sum(request.cause == Cause.TOO_LONG for request in requests)
+        wave = waves.after_contacts(run, taken)
         if run.is_capped:
             # Before the run, as in transactions that end deliveries.
             credits.lock_holds([run.hold_id])
@@ -199,22 +223,32 @@ def fill(run_id: int) -> int:
         moved = Run.objects.filter(
             pk=run.pk, status=RunStatus.RUNNING, cursor=run.cursor, filled_at=None
         ).update(
-            cursor=run.cursor if again else recipients[-1].pk if recipients else run.last_recipient,
-            filled_at=timezone.now() if is_last else None,
+            cursor=run.cursor
+            if again
+            else taken.recipients[-1].pk
+            if taken.recipients
+            else run.last_recipient,
+            filled_at=timezone.now() if taken.is_last or wave.is_last else None,
             failing_since=None,
             too_long=F("too_long") + too_long,
+            duplicate_count=F("duplicate_count") + taken.count(LeftOut.DUPLICATE),
+            over_cap_count=F("over_cap_count") + taken.count(LeftOut.FREQUENCY_CAP),
+            **wave.fields,
         )
         if not moved:
             return 0
         # A late report may have taken credits since they were counted (`accounts.late_captures`).
-        if run.is_capped and count_affordable(run, recipients) < len(recipients):
+        if run.is_capped and count_affordable(run, taken.contacts) < len(taken.contacts):
             transaction.set_rollback(True)
             return 0
         if asks:
-            requests = _only_called(run, requests, chosen, again)
+            requests = alert_intake.only_called(run, requests, chosen, again)
         enqueue(requests=requests, needs_senders=True)
+        recipient_statuses.leave_out(run, taken.reasons)
         failpoint("filling")
     failpoint("filled")
+    if (taken.is_last or taken.recipients) and not again:
+        seeds.send_due(run, cursor=run.last_recipient if taken.is_last else taken.recipients[-1].pk)
     if too_long:
         log.warning(
             "Run %d: %d calls are not made, because their speech is longer than the %.0f s that are held for each."
@@ -224,25 +258,7 @@ def fill(run_id: int) -> int:
             run.longest_call or run.call_seconds or 0.0,
             run.voice,
         )
-    return len(requests)
-
-
-def _only_called(
-    run: Run,
-    requests: Sequence[DeliveryRequest],
-    chosen: alerts.Chosen | None,
-    again: Sequence[delivery_requests.Addressee],
-) -> list[DeliveryRequest]:
-    """Store which recipients of an alert are called now, and return the requests for them.
-
-    Since the requests were made, others of their households may have heard.
-    """
-    if chosen is None:
-        called = alerts.mark_called(run, [one.pk for one in again])
-    else:
-        called, spared = alerts.add(run, chosen)
-        recipient_statuses.terminate(spared, run=run)
-    return [request for request in requests if request.item in called]
+    return len(requests) + len(taken.reasons)
 
 
 def _adapt_speech_chunk(run_id: int, *, spoken: int, seconds: float) -> None:

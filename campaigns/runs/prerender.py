@@ -14,8 +14,10 @@ from django.db import InterfaceError, OperationalError
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from campaigns import duplicates
 from campaigns.models import Run, RunStatus, Service, Source
 from campaigns.runs import delivery_requests, setting_aside, survey_calls
+from campaigns.runs.rules import rules_of
 from iris.errors import IrisError
 from telephony import speech
 from telephony.engine import stalls
@@ -60,7 +62,10 @@ def prepare(run: Run) -> None:
 
     A repetition is cheap, because existing recordings are reused.
     """
-    rows = delivery_requests.addressees(run.untouched().filter(pk__gt=run.prepared_to)[:CHUNK])
+    recipients = run.untouched().filter(pk__gt=run.prepared_to)
+    if rules_of(run).once_per_number:
+        recipients = recipients.exclude(duplicates.known(run.campaign))
+    rows = delivery_requests.addressees(recipients[:CHUNK])
     done = len(rows) < CHUNK
     try:
         content = survey_calls if run.campaign.service == Service.SURVEY else delivery_requests

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from django.db import connection, transaction
 from django.utils import timezone
 
-from campaigns.models import Run, RunStatus
+from campaigns.models import LeftOut, Run, RunStatus
 from campaigns.runs import alerts, delivery_requests
 from telephony.engine.lifecycle import Changed
 from telephony.models import Channel, DeliveryStatus
@@ -61,6 +61,7 @@ def _update_recipients_of(channel: Channel, ended: list[Changed], *, retried: Co
         cursor.execute(
             f"""UPDATE campaigns_recipient r
                    SET status = CASE WHEN {shown} THEN e.status ELSE r.status END,
+                       left_out = CASE WHEN {shown} THEN '' ELSE r.left_out END,
                        seconds = CASE WHEN {shown} THEN e.seconds ELSE r.seconds END,
                        playback = CASE WHEN {shown} THEN e.playback ELSE r.playback END,
                        attempts = CASE WHEN {shown} THEN
@@ -75,6 +76,33 @@ def _update_recipients_of(channel: Channel, ended: list[Changed], *, retried: Co
         )
 
 
+def leave_out(run: Run, reasons: Mapping[int, LeftOut]) -> None:
+    """Mark recipients that a run does not contact as `terminated`, each with the reason."""
+    if not reasons:
+        return
+    ids = sorted(reasons)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT FROM campaigns_recipient WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", [ids]
+        )
+        cursor.execute(
+            """UPDATE campaigns_recipient r
+                  SET status = %s, left_out = e.reason, attempts = %s, seconds = NULL, playback = NULL
+                 FROM unnest(%s::bigint[], %s::text[]) AS e(id, reason) WHERE r.id = e.id""",
+            [
+                int(DeliveryStatus.TERMINATED),
+                _no_attempts(run),
+                ids,
+                [reasons[pk].value for pk in ids],
+            ],
+        )
+
+
+def _no_attempts(run: Run) -> int | None:
+    """Return the number of attempts of a recipient that a run has not tried to reach."""
+    return 0 if "retry" in run.rules else None
+
+
 def attempts_of(ended: Changed) -> int:
     """Return how often a recipient was tried when this delivery ended. One that was stopped in the queue was not."""
     return ended.try_number - (ended.status == DeliveryStatus.TERMINATED)
@@ -87,8 +115,9 @@ def terminate(ids: Collection[int], *, run: Run) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             """WITH locked AS (SELECT id FROM campaigns_recipient WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE)
-               UPDATE campaigns_recipient r SET status = %s, attempts = %s FROM locked WHERE r.id = locked.id""",
-            [sorted(ids), int(DeliveryStatus.TERMINATED), 0 if "retry" in run.rules else None],
+               UPDATE campaigns_recipient r SET status = %s, attempts = %s, left_out = ''
+                 FROM locked WHERE r.id = locked.id""",
+            [sorted(ids), int(DeliveryStatus.TERMINATED), _no_attempts(run)],
         )
 
 

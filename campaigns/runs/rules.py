@@ -1,4 +1,4 @@
-"""The rules of reaching people: how often a recipient is tried, and at which times. The only place that decides this.
+"""The rules of reaching people: who is contacted, how often, and at which times. The only place that decides this.
 
 An account has rules for all of its campaigns, and a campaign can have others, or none. What holds when a run begins is
 frozen into it. Later changes concern later runs.
@@ -7,7 +7,7 @@ frozen into it. Later changes concern later runs.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
@@ -16,6 +16,7 @@ from typing import Any, TypedDict
 from accounts.account_settings import zone_of
 from campaigns.models import Campaign, Run, Service
 from campaigns.runs.calling_hours import CallingHours, Window
+from campaigns.runs.limits import KEEP, ONCE, FrequencyCap, WaveRule, parse_duplicates
 from campaigns.runs.retries import OF_SMS, RetryRule
 from campaigns.runs.urgent import IGNORED, UrgentRule
 from iris.errors import InvalidInput
@@ -28,6 +29,9 @@ class SentRules(TypedDict, total=False):
 
     retry: dict[str, Any] | None
     calling_hours: dict[str, Any] | None
+    duplicates: str | None
+    frequency_cap: dict[str, Any] | None
+    waves: dict[str, Any] | None
 
 
 RULES = tuple(SentRules.__annotations__)
@@ -62,6 +66,21 @@ class ContactRules:
     @property
     def priority(self) -> int:
         return PRIORITY if self.urgent is None else URGENT_PRIORITY
+
+    @property
+    def once_per_number(self) -> bool:
+        """Whether only the first recipient of several with the same number is contacted."""
+        return self.frozen.get("duplicates") == ONCE
+
+    @cached_property
+    def frequency_cap(self) -> FrequencyCap | None:
+        sent = self.frozen.get("frequency_cap")
+        return None if sent is None else FrequencyCap.parse(sent)
+
+    @cached_property
+    def waves(self) -> WaveRule | None:
+        sent = self.frozen.get("waves")
+        return None if sent is None else WaveRule.parse(sent)
 
     @property
     def paid_tries(self) -> int:
@@ -101,7 +120,7 @@ def chosen_rules(campaign: Campaign, *, urgent: UrgentRule | None = None) -> dic
     rules = {
         name: rule
         for name, rule in (of_account | campaign.rules).items()
-        if name in RULES and rule is not None
+        if name in RULES and rule not in (None, KEEP)
     }
     if urgent is not None:
         return {name: rule for name, rule in rules.items() if name not in IGNORED} | {URGENT: urgent.json}
@@ -144,4 +163,26 @@ def read_calling_hours(sent: object) -> dict[str, Any]:
     return dict(CallingHours.parse(sent).json)
 
 
-_READ = {"retry": read_retry, "calling_hours": read_calling_hours}
+def read_duplicates(sent: object) -> str | None:
+    """Return the rule of duplicates as a campaign stores it; None if it keeps them. Raises InvalidInput."""
+    word = parse_duplicates(sent)
+    return None if word == KEEP else word
+
+
+def read_frequency_cap(sent: object) -> dict[str, Any]:
+    """Return a frequency cap as it is stored. Raises InvalidInput."""
+    return FrequencyCap.parse(sent).json
+
+
+def read_waves(sent: object) -> dict[str, Any]:
+    """Return a rule of waves as it is stored. Raises InvalidInput."""
+    return WaveRule.parse(sent).json
+
+
+_READ: dict[str, Callable[[object], Any]] = {
+    "retry": read_retry,
+    "calling_hours": read_calling_hours,
+    "duplicates": read_duplicates,
+    "frequency_cap": read_frequency_cap,
+    "waves": read_waves,
+}

@@ -36,20 +36,23 @@ def opens_at(run: Run, now: datetime) -> datetime:
 
 def move_after_hours() -> None:
     """Let queued deliveries whose calling hours are over wait for the next ones."""
-    for run_id, channel in deliveries.batches_after_hours(Purpose.CAMPAIGN):
-        try:
-            _move_after_hours(run_id, channel)
-        except (OperationalError, InterfaceError):
-            raise
-        except Exception:  # the deliveries of other runs must still move
-            log.exception("Run %d: what its calling hours left over cannot wait for the next ones", run_id)
+    for purpose in (Purpose.CAMPAIGN, Purpose.SEED):
+        for run_id, channel in deliveries.batches_after_hours(purpose):
+            try:
+                _move_after_hours(run_id, channel, purpose)
+            except (OperationalError, InterfaceError):
+                raise
+            except Exception:  # the deliveries of other runs must still move
+                log.exception(
+                    "Run %d: what its calling hours left over cannot wait for the next ones", run_id
+                )
 
 
-def _move_after_hours(run_id: int, channel: Channel) -> None:
+def _move_after_hours(run_id: int, channel: Channel, purpose: Purpose) -> None:
     opens, closes = rules_of(Run.objects.get(pk=run_id)).window(channel, timezone.now())
     assert closes is not None
     moved = deliveries.MOVE_SIZE
     while moved == deliveries.MOVE_SIZE:
         moved = deliveries.move_to_hours(
-            purpose=Purpose.CAMPAIGN, batch=run_id, channel=channel, opens=opens, closes=closes
+            purpose=purpose, batch=run_id, channel=channel, opens=opens, closes=closes
         )

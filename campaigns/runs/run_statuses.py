@@ -102,13 +102,15 @@ def reconcile(run_id: int) -> None:
             # An advisory lock instead of a lock on the run's row: a delivery that ends locks deliveries first and their
             # run afterwards (`failover`). Here the order is reversed, so a row lock could deadlock.
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [run_id])
-        match Run.objects.values_list("status", flat=True).get(pk=run_id):
-            case RunStatus.RUNNING:
-                deliveries.resume(purpose=Purpose.CAMPAIGN, batch=run_id)
-            case RunStatus.PAUSED:
-                deliveries.pause(purpose=Purpose.CAMPAIGN, batch=run_id)
-            case RunStatus.STOPPING:
-                deliveries.terminate(purpose=Purpose.CAMPAIGN, batch=run_id)
+        status = Run.objects.values_list("status", flat=True).get(pk=run_id)
+        for purpose in (Purpose.CAMPAIGN, Purpose.SEED):
+            match status:
+                case RunStatus.RUNNING:
+                    deliveries.resume(purpose=purpose, batch=run_id)
+                case RunStatus.PAUSED:
+                    deliveries.pause(purpose=purpose, batch=run_id)
+                case RunStatus.STOPPING:
+                    deliveries.terminate(purpose=purpose, batch=run_id)
 
 
 def reconcile_all() -> None:

@@ -36,7 +36,8 @@ def refuse_without_sender(account: Account, recipients: QuerySet[Recipient]) -> 
     missing = {
         prefix: count
         for prefix, count in counts
-        if choice.pick(account.pk, router.alias_of[router.pick(prefix)], prefix) is None
+        if choice.pick(account.pk, router.alias_of[router.pick_for(account.pk, prefix, choice)], prefix)
+        is None
     }
     if missing:
         raise no_sender(missing, counts=missing.values())

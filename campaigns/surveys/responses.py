@@ -11,7 +11,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Exists, OuterRef, Q
 
-from campaigns.models import Answer, Campaign, Survey, SurveyAnswer, SurveyStep
+from campaigns.models import Answer, Campaign, Run, Survey, SurveyAnswer, SurveyStep
 from campaigns.reports import states, totals
 from campaigns.reports.states import RecipientState
 from telephony.engine.survey_responses import MatchedResponse
@@ -121,17 +121,19 @@ def responses_of_all(campaign: Campaign) -> Iterator[list[RecipientResponses]]:
         yield responses_of(states.states_of(campaign, batch))
 
 
-def responses_of(states: Sequence[RecipientState]) -> list[RecipientResponses]:
-    """Return the responses of these recipients, with one query in total."""
+def responses_of(states: Sequence[RecipientState], *, run: Run | None = None) -> list[RecipientResponses]:
+    """Return the responses of these recipients in a run, or else in the latest run with responses. Takes one query."""
     given: dict[int, tuple[int, dict[int, SurveyAnswer]]] = {}
     rows = (
         SurveyAnswer.objects.filter(recipient__in=[state.recipient.pk for state in states])
         .select_related("audio")
         .order_by("recipient", "run")
     )
+    if run is not None:
+        rows = rows.filter(run=run)
     for answer in rows:
-        run, answers = given.get(answer.recipient_id, (0, {}))
-        if answer.run_id != run:
+        run_id, answers = given.get(answer.recipient_id, (0, {}))
+        if answer.run_id != run_id:
             answers = {}
         answers[answer.step_id] = answer
         given[answer.recipient_id] = (answer.run_id, answers)

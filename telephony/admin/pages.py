@@ -1,4 +1,4 @@
-"""Admin pages. Operators edit trunks, voices and opt-outs; other pages are read-only."""
+"""Admin pages. Operators edit voices and opt-outs; other pages are read-only."""
 
 from __future__ import annotations
 
@@ -19,30 +19,11 @@ from telephony.models import (
     OptOut,
     Purpose,
     SandboxMessage,
-    Trunk,
     UnmatchedReport,
     Voice,
 )
 from telephony.numbering import to_e164
 from telephony.speech import voices
-
-
-@admin.register(Trunk)
-class TrunkAdmin(admin.ModelAdmin[Trunk]):
-    """Show the state of each trunk. To resume a paused trunk, clear its pause reason."""
-
-    list_display = ("alias", "pause_reason", "paused_until", "last_error", "last_error_at", "next_slot_at")
-    readonly_fields = ("alias", "next_slot_at", "last_owner_id", "last_error", "last_error_at")
-
-    def save_model(self, request: HttpRequest, obj: Trunk, form: Any, change: bool) -> None:
-        # Saves only changed fields, because claims move the trunk's slots meanwhile.
-        obj.save(update_fields=form.changed_data)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
 
 @admin.register(Delivery)

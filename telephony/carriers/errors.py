@@ -15,11 +15,11 @@ class CarrierError(Exception):
 
 
 class Misconfigured(CarrierError):
-    """Our credentials, sender or address are wrong. The trunk is paused until an operator clears the pause."""
+    """Our credentials, sender or address are wrong. The trunk is paused (`telephony.engine.circuit_breaker`)."""
 
 
 class OutOfFunds(CarrierError):
-    """The operator's account at the carrier is empty. The trunk is paused until an operator clears the pause."""
+    """The operator's account at the carrier is empty. The trunk is paused (`telephony.engine.circuit_breaker`)."""
 
 
 class Throttled(CarrierError):

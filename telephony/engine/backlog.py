@@ -45,8 +45,10 @@ def _reason(trunk: Trunk) -> str:
     """Return why a trunk submits nothing until the operator acts; an empty string if it submits deliveries."""
     if trunk.alias not in settings.CARRIERS:
         return "it is no longer configured, and no other trunk serves its route"
-    if trunk.pause_reason and trunk.paused_until is None:
-        return f"it is paused until an operator clears it: {trunk.pause_reason}"
+    if trunk.is_paused and trunk.probe_at is None:
+        return f"it is paused until an operator resumes it: {trunk.pause_reason}"
+    if trunk.is_paused:
+        return f"it is paused: {trunk.pause_reason}"
     if not trunk_queues.is_served(trunk.alias):
         return f"no worker serves it: celery --app iris worker --queues {trunk_queues.PREFIX}{trunk.alias}"
     return ""

@@ -14,12 +14,20 @@ from telephony import inbox
 from telephony.call_scripts import SurveyResponse
 from telephony.carriers import get_carrier
 from telephony.carriers.base import Accepted, Carrier, CarrierEvent, InboundSms, Result
-from telephony.engine import lifecycle, part_reports, report_matching, survey_responses, unmatched_reports
+from telephony.engine import (
+    circuit_breaker,
+    lifecycle,
+    part_reports,
+    report_matching,
+    silence,
+    survey_responses,
+    unmatched_reports,
+)
 from telephony.engine.lifecycle import Report
 from telephony.engine.part_reports import report_of
 from telephony.engine.report_matching import Match
 from telephony.engine.unmatched_reports import StoredEvent
-from telephony.models import Delivery
+from telephony.models import FINAL, Delivery
 from telephony.models.statuses import END, QUEUED
 from telephony.optouts import pressed
 
@@ -78,6 +86,8 @@ def _apply_events(alias: str, items: Sequence[CarrierEvent | InboundSms]) -> int
     pressed.apply(responses)  # before the reports, because a recipient who opts out is not tried again
     changed = lifecycle.apply_reports(reports, report_timeout=carrier.report_timeout())
     survey_responses.announce(responses)
+    if changed and any(report.status >= FINAL for report in reports):
+        silence.note_report(alias)
     return changed
 
 
@@ -121,6 +131,7 @@ def apply_all(carrier: Carrier, items: Sequence[CarrierEvent | InboundSms | Resu
     if results:
         lifecycle.apply_results(results, report_timeout=carrier.report_timeout())
         reports += _early(carrier, results)
+        circuit_breaker.note_results(carrier, results)
     return apply_events(carrier.alias, reports) if reports else 0
 
 
@@ -132,7 +143,8 @@ def match_again(alias: str, *, min_age: float = 0.0) -> None:
     with transaction.atomic():
         if known := unmatched_reports.take(alias, min_age=min_age):
             apply_events(alias, known)
-    unmatched_reports.match_by_number(get_carrier(alias))
+    if unmatched_reports.match_by_number(get_carrier(alias)):
+        silence.note_report(alias)
 
 
 def poll(alias: str, *, budget: float) -> bool:

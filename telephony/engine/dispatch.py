@@ -12,14 +12,13 @@ from concurrent.futures import Future, wait
 from functools import partial
 from typing import TypeVar
 
-from django.conf import settings
-
 from telephony.carriers.base import Carrier, ConcurrentCarrier, Later, Result
 from telephony.engine import pacing, trunk_worker
 from telephony.engine.batches import Batches
 from telephony.engine.database_thread import DatabaseThread, done_now
 from telephony.engine.failpoints import failpoint
 from telephony.engine.pace_meter import Activity, PaceMeter, meter_of
+from telephony.engine.pace_setting import pace_of
 from telephony.engine.pacing import CATCH_UP, HORIZON, Claim, SlidingSecond
 from telephony.engine.results_store import store
 from telephony.engine.submission import Departure, submit, withdrawal
@@ -57,9 +56,9 @@ class Dispatcher:
 
     def __init__(self, carrier: Carrier) -> None:
         self.carrier = carrier
-        cps = settings.CARRIERS[carrier.alias].get("CPS")
-        self.last_second: SlidingSecond | None = SlidingSecond(cps) if cps else None
-        self.meter: PaceMeter = meter_of(carrier.alias, cps)
+        self.cps, self.pace_has_changed = pace_of(carrier.alias), False
+        self.last_second: SlidingSecond | None = SlidingSecond(self.cps) if self.cps else None
+        self.meter: PaceMeter = meter_of(carrier.alias, self.cps)
         self.departures: deque[Departure] = deque()
         self.results: list[Result] = []
         self.attempts: dict[int, int] = {}  # by id, of claimed deliveries whose results are not stored yet
@@ -97,7 +96,7 @@ class Dispatcher:
         while True:
             self._collect_finished_jobs()
             if self.departures:
-                if self._should_claim_ahead() and not time_budget.is_over():
+                if self._should_claim_ahead() and not self._ends(time_budget):
                     self._start_claim()
                 self.withdrawals.start(self.departures, self.database)
                 self._drop_withdrawn()
@@ -110,7 +109,7 @@ class Dispatcher:
                 wait([self.storing])
             elif self.results:
                 self._start_storing()
-            elif time_budget.is_over():
+            elif self._ends(time_budget):
                 return True
             elif self._waits_for_room():
                 continue
@@ -123,6 +122,10 @@ class Dispatcher:
                     return False
                 else:
                     time.sleep(min(pause, HORIZON))
+
+    def _ends(self, time_budget: TimeBudget) -> bool:
+        """Return whether this dispatcher should end: its time is over, or the next one must keep another pace."""
+        return self.pace_has_changed or time_budget.is_over()
 
     def _collect_finished_jobs(self) -> None:
         """Take the results of finished batches and database jobs; raise the errors of the database."""
@@ -202,11 +205,16 @@ class Dispatcher:
         if not claim.deliveries:
             self.next_claim_at = now + HORIZON / 2
             return claim.wait
-        self.departures += [
+        departures = [
             Departure(slot, delivery, claim.valid_until, now, closes_at)
             for slot, delivery, closes_at in zip(claim.slots, claim.deliveries, claim.closing, strict=True)
         ]
         self.attempts |= {delivery.id: delivery.attempts for delivery in claim.deliveries}
+        if claim.pace != self.cps:
+            self.pace_has_changed = True
+            self._give_back(departures, text="The pace has changed")
+        else:
+            self.departures += departures
         failpoint("claimed")
         return 0.0
 

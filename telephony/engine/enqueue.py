@@ -63,14 +63,22 @@ def enqueue(*, requests: Sequence[DeliveryRequest], needs_senders: bool = False)
     """
     if not requests:
         return []
-    trunks = routing.choose_trunks([(request.owner_id, request.channel, request.to) for request in requests])
+    approved = _approved_senders(requests)
+    trunks = routing.choose_trunks(
+        [(request.owner_id, request.channel, request.to) for request in requests], senders=approved
+    )
     callers = caller_id.showable_callers(
         [
             (one.owner_id, one.channel, one.caller, alias)
             for one, (_, alias) in zip(requests, trunks, strict=True)
         ]
     )
-    senders = _choose_senders(requests, [alias for _, alias in trunks])
+    senders = [
+        approved.pick(one.owner_id, alias, one.to)
+        if approved is not None and one.channel is Channel.SMS and one.to
+        else ""
+        for one, (_, alias) in zip(requests, trunks, strict=True)
+    ]
     if needs_senders and None in senders:
         raise no_sender([one.to for one, sender in zip(requests, senders, strict=True) if sender is None])
     rows, parameters = rowset(
@@ -126,13 +134,10 @@ def enqueue(*, requests: Sequence[DeliveryRequest], needs_senders: bool = False)
     return ids
 
 
-def _choose_senders(requests: Sequence[DeliveryRequest], aliases: Sequence[str]) -> list[str | None]:
-    """Return the sender of each SMS, with at most one query. Calls, and numbers that cannot exist, have none."""
+def _approved_senders(requests: Sequence[DeliveryRequest]) -> SenderChoice | None:
+    """Read the approved senders of the accounts that request SMS, with one query; None if these requests have no SMS.
+
+    Numbers that cannot exist do not count.
+    """
     owners = {request.owner_id for request in requests if request.channel is Channel.SMS and request.to}
-    if not owners:
-        return [""] * len(requests)
-    choice = SenderChoice(owners, locked=True)
-    return [
-        choice.pick(one.owner_id, alias, one.to) if one.channel is Channel.SMS and one.to else ""
-        for one, alias in zip(requests, aliases, strict=True)
-    ]
+    return SenderChoice(owners, locked=True) if owners else None

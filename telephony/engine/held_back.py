@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from telephony.engine import pacing, restore_hold, trunk_queues, workers
 from telephony.engine.lifecycle.conditions import WAIT, Wait, is_queued_and_due
+from telephony.engine.pace_setting import effective
 from telephony.models import Cause, Channel, Purpose, Trunk
 from telephony.models.statuses import END, QUEUED
 from telephony.optouts.conditions import blocked, opted_out
@@ -138,7 +139,7 @@ def _holds_of(trunk: Trunk, due: Sequence[Waiting]) -> Iterator[HeldTrunk]:
         yield HeldTrunk(
             hold=TrunkHold.PAUSED if trunk.paused_until is None else TrunkHold.RESTS,
             alias=alias,
-            since=trunk.last_error_at,
+            since=trunk.paused_at or trunk.last_error_at,
             until=trunk.paused_until,
             words=trunk.pause_reason,
         )
@@ -155,8 +156,8 @@ def _holds_of(trunk: Trunk, due: Sequence[Waiting]) -> Iterator[HeldTrunk]:
             yield HeldTrunk(hold=TrunkHold.NO_FREE_CHANNELS, alias=alias, count=busy, of=channels)
     if is_slow(trunk):
         yield HeldTrunk(hold=TrunkHold.SLOW, alias=alias, since=trunk.pace_noted_at, words=trunk.pace_note)
-    if config.get("CPS"):
-        yield HeldTrunk(hold=TrunkHold.PACE, alias=alias, of=config["CPS"], count=sum(o.count for o in due))
+    if pace := effective(alias, trunk.cps):
+        yield HeldTrunk(hold=TrunkHold.PACE, alias=alias, of=pace, count=sum(one.count for one in due))
 
 
 def is_slow(trunk: Trunk) -> bool:

@@ -19,8 +19,10 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import connection, transaction
 
-from telephony.engine import lifecycle, restore_hold
+from telephony.engine import circuit_breaker, lifecycle, restore_hold
 from telephony.engine.lifecycle import Claimed
+from telephony.engine.pace_setting import effective
+from telephony.models import PauseCause
 from telephony.models.statuses import END, QUEUED
 
 # How far ahead of its slot a delivery is claimed, in seconds. This bridges the gap between two dispatchers, so that no
@@ -89,7 +91,8 @@ class Claim:
     """Claimed deliveries and their slots.
 
     `slots` are monotonic times, and so are those in `closing`, at which their calling hours end. `wait` is the number of
-    seconds until the next claim may succeed, None when nothing is due.
+    seconds until the next claim may succeed, None when nothing is due. `pace` is that of the trunk in deliveries per
+    second, None if it has no limit.
     """
 
     deliveries: list[Claimed] = field(default_factory=list)
@@ -97,6 +100,7 @@ class Claim:
     slots: list[float] = field(default_factory=list)
     closing: list[float] = field(default_factory=list)
     wait: float | None = None
+    pace: float | None = None
 
 
 def is_paused(reason: str, until: datetime | None, *, now: datetime) -> bool:
@@ -136,18 +140,18 @@ def claim(
     The trunk's row is locked, and its next free slot moves by 1/CPS for each claimed delivery, so slots are never closer
     than that, whichever processes claim.
     """
-    config = settings.CARRIERS[alias]
-    pace, channels = config.get("CPS"), config.get("CHANNELS")
+    channels = settings.CARRIERS[alias].get("CHANNELS")
     with connection.cursor() as cursor:
         cursor.execute(
-            """SELECT id, last_owner_id, next_slot_at, pause_reason, paused_until
+            """SELECT id, last_owner_id, next_slot_at, pause_reason, paused_until, cps, probe_at, pause_cause, probes
                  FROM telephony_trunk WHERE alias = %s FOR NO KEY UPDATE""",
             [alias],
         )
         row = cursor.fetchone()
         if row is None:  # the trunk never had a delivery
             return Claim()
-        trunk_id, last_owner, slot, pause_reason, paused_until = row
+        trunk_id, last_owner, slot, pause_reason, paused_until, override, *probing = row
+        pace = effective(alias, override)
         # Checked with the row locked: `hold_everything` waits for these locks, so that no claim misses the hold.
         if restore_hold.is_held():
             return Claim()
@@ -160,7 +164,9 @@ def claim(
         if not pace or slot is None or slot > now + timedelta(seconds=max(MAX_AHEAD_SECONDS, 2 * step)):
             slot = now
         slot = max(slot, earliest)
-        if is_paused(pause_reason, paused_until, now=now):
+        paused = is_paused(pause_reason, paused_until, now=now)
+        probe = _due_probe(*probing, now=now) if paused and paused_until is None else None
+        if paused and probe is None:
             return Claim()
         ahead = (slot - now).total_seconds()
         if pace:
@@ -171,7 +177,7 @@ def claim(
             limit = settings.IRIS_CLAIM_SIZE
         if carrier_rate:
             limit = min(limit, int(HORIZON * carrier_rate) + 1)
-        limit = min(limit, max_count or limit)
+        limit = 1 if probe else min(limit, max_count or limit)
         call_limit = None
         if channels is not None:
             call_limit = max(0, channels - count_busy_channels(trunk_id))
@@ -186,7 +192,14 @@ def claim(
             return Claim()
         cursor.execute(
             """UPDATE telephony_trunk
-                  SET last_owner_id = %(last_owner)s, next_slot_at = %(next_slot)s, pause_reason = '', paused_until = NULL,
+                  SET last_owner_id = %(last_owner)s, next_slot_at = %(next_slot)s, claimed = claimed + %(count)s,
+                      rests = CASE WHEN %(works)s THEN 0 ELSE rests END,
+                      failing_since = CASE WHEN %(works)s THEN NULL ELSE failing_since END,
+                      pause_reason = CASE WHEN %(probes)s THEN pause_reason ELSE '' END,
+                      pause_cause = CASE WHEN %(probes)s THEN pause_cause ELSE '' END,
+                      paused_at = CASE WHEN %(probes)s THEN paused_at END, paused_until = NULL,
+                      probe_at = %(next_probe)s, canary = %(canary)s,
+                      probes = CASE WHEN %(probes)s THEN least(probes + 1, 30000) ELSE 0 END,
                       pace_note = coalesce(%(pace_note)s, pace_note),
                       pace_noted_at = CASE WHEN %(pace_note)s::text IS NULL THEN pace_noted_at ELSE %(now)s END
                 WHERE id = %(trunk)s""",
@@ -196,6 +209,11 @@ def claim(
                 "pace_note": pace_note,
                 "now": now,
                 "trunk": trunk_id,
+                "count": len(claimed),
+                "works": circuit_breaker.take_working(alias),
+                "probes": probe is not None,
+                "next_probe": probe.next_at(now) if probe else None,
+                "canary": claimed[0].id if probe else None,
             },
         )
     first = arrival + ahead
@@ -208,7 +226,17 @@ def claim(
             for one in claimed
         ],
         wait=0.0,
+        pace=pace,
     )
+
+
+def _due_probe(
+    probe_at: datetime | None, cause: str, count: int, *, now: datetime
+) -> circuit_breaker.Probe | None:
+    """Return the probe of a paused trunk if a canary is due."""
+    if probe_at is None or probe_at > now or cause not in circuit_breaker.PROBE_SECONDS:
+        return None
+    return circuit_breaker.Probe(PauseCause(cause), count)
 
 
 def _last_owner_in_round(claimed: Sequence[Claimed]) -> int:

@@ -9,9 +9,10 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 
-from telephony.models import FINAL, Delivery, InboundMessage, Purpose
+from telephony.models import FINAL, Delivery, InboundMessage, Purpose, SeedSms
 
 CHUNK = 1000  # rows per transaction
+OF_RUNS = (Purpose.CAMPAIGN, Purpose.SEED)
 
 
 def ended_otps(before: datetime) -> QuerySet[Delivery]:
@@ -20,8 +21,13 @@ def ended_otps(before: datetime) -> QuerySet[Delivery]:
 
 
 def ended_campaign_deliveries(batches: Sequence[int]) -> QuerySet[Delivery]:
-    """Return finished campaign deliveries of these batches, whose runs must be over."""
-    return Delivery.objects.filter(purpose=Purpose.CAMPAIGN, batch__in=batches, status__gte=FINAL)
+    """Return finished deliveries of these batches to recipients and to seed numbers. Their runs must be over."""
+    return Delivery.objects.filter(purpose__in=OF_RUNS, batch__in=batches, status__gte=FINAL)
+
+
+def old_seed_sms(before: datetime) -> QuerySet[SeedSms]:
+    """Return what is known about SMS to seed numbers that were queued before this time."""
+    return SeedSms.objects.filter(created_at__lt=before)
 
 
 def old_inbound_messages(before: datetime) -> QuerySet[InboundMessage]:

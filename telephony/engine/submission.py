@@ -1,4 +1,4 @@
-"""Submit a batch to a carrier, outside any transaction, and pause the trunk after errors."""
+"""Submit a batch to a carrier, outside any transaction, and tell the circuit breaker about errors."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from django.db import InterfaceError, OperationalError, connection
-
 from telephony.call_scripts import load
 from telephony.carriers.base import Carrier, Later, Rejected, Result, Submission, Unknown
 from telephony.carriers.errors import CarrierError, Misconfigured, OutOfFunds, Throttled, Unreachable
+from telephony.engine import circuit_breaker
 from telephony.engine.lifecycle import Claimed
-from telephony.models import Cause, Channel
+from telephony.models import Cause, Channel, PauseCause
 
 log = logging.getLogger(__name__)
 
@@ -85,28 +84,30 @@ def conclude(
 ) -> tuple[list[Result], bool]:
     """Return a result for each submission of a batch, and whether the trunk rests now.
 
-    `submitted` returns the carrier's results, or raises its error. After an error the trunk is paused.
+    `submitted` returns the carrier's results, or raises its error. After an error the trunk rests or is paused.
     """
     try:
         results = submitted()
     except (Misconfigured, OutOfFunds) as e:
-        pause_trunk(carrier.alias, reason=str(e))
+        cause = PauseCause.FUNDS if isinstance(e, OutOfFunds) else PauseCause.MISCONFIGURED
+        circuit_breaker.fail(carrier.alias, reason=str(e), cause=cause)
         # With a delay, so that other deliveries are submitted first: one of these deliveries may be the reason for the
         # error.
         return [Later(key=submission.key, seconds=1, text=e.batch_text) for submission in batch], True
     except Throttled as e:
-        pause_trunk(carrier.alias, reason=str(e), seconds=e.retry_after)
+        circuit_breaker.rest(carrier.alias, reason=str(e), seconds=e.retry_after)
         return [
             Later(key=submission.key, seconds=e.retry_after, text=e.batch_text) for submission in batch
         ], True
     except (Unreachable, CarrierError) as e:
-        pause_trunk(carrier.alias, reason=str(e), seconds=5)
+        circuit_breaker.rest(carrier.alias, reason=str(e), seconds=5)
         return [Later(key=submission.key, seconds=5, text=e.batch_text) for submission in batch], True
     except Exception as e:
         log.exception("Carrier %s failed in submit; %d deliveries are now unknown", carrier.alias, len(batch))
-        return [Unknown(key=submission.key, text=repr(e)) for submission in batch], False
+        results = [Unknown(key=submission.key, text=repr(e)) for submission in batch]
     missing = {submission.key for submission in batch} - {result.key for result in results}
-    return results + [Unknown(key=key, text="The carrier returned no result.") for key in missing], False
+    results = results + [Unknown(key=key, text="The carrier returned no result.") for key in missing]
+    return results, circuit_breaker.note_results(carrier, results)
 
 
 def _submission(delivery: Claimed, *, valid_until: datetime) -> Submission:
@@ -159,22 +160,3 @@ def _refusal(delivery: Claimed) -> Rejected | None:
     if delivery.cause == Cause.TOO_LONG:
         return Rejected(key=str(delivery.id), cause=Cause.TOO_LONG, text=LONGER_THAN_HELD)
     return None
-
-
-def pause_trunk(alias: str, *, reason: str, seconds: float | None = None) -> None:
-    """Pause a trunk for `seconds`, or until the operator clears the reason."""
-    try:
-        _pause(alias, reason=reason, seconds=seconds)
-    except (OperationalError, InterfaceError) as e:  # the next submission will fail in the same way
-        log.warning("The trunk %s could not be paused: %s", alias, e)
-
-
-def _pause(alias: str, *, reason: str, seconds: float | None) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """UPDATE telephony_trunk
-                  SET pause_reason = %(reason)s, last_error = %(reason)s, last_error_at = statement_timestamp(),
-                      paused_until = statement_timestamp() + make_interval(secs => %(seconds)s::float8)
-                WHERE alias = %(alias)s""",
-            {"reason": reason[:200] or "resting", "seconds": seconds, "alias": alias},
-        )

@@ -20,6 +20,7 @@ from django.db import connection
 
 from iris.locks import locked
 from telephony.carriers import SessionCarrier, get_carrier
+from telephony.engine.pace_setting import effective, pace_of
 from telephony.models.statuses import END, QUEUED
 
 MAX_WAIT_SECONDS = 1.0  # maximum time that a nudged task should wait for a process
@@ -95,7 +96,11 @@ def dispatchers(alias: str) -> int:
 
     It is one if the trunk has a pace, because that process keeps the pace.
     """
-    return 1 if settings.CARRIERS[alias].get("CPS") else int(settings.IRIS_DISPATCHERS_PER_TRUNK)
+    return _dispatchers(pace_of(alias))
+
+
+def _dispatchers(pace: float | None) -> int:
+    return 1 if pace else int(settings.IRIS_DISPATCHERS_PER_TRUNK)
 
 
 def _busy_tasks() -> int:
@@ -103,7 +108,7 @@ def _busy_tasks() -> int:
     aliases = _aliases()
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""SELECT t.alias,
+            f"""SELECT t.alias, t.cps,
                        EXISTS (SELECT FROM telephony_delivery d WHERE d.trunk_id = t.id AND d.status = {QUEUED}),
                        EXISTS (SELECT FROM telephony_delivery d
                                 WHERE d.trunk_id = t.id AND d.status > {QUEUED} AND d.status < {END})
@@ -111,8 +116,9 @@ def _busy_tasks() -> int:
             [aliases],
         )
         return 1 + sum(
-            dispatchers(alias) * bool(has_queued) + bool(has_in_flight and get_carrier(alias).polls)
-            for alias, has_queued, has_in_flight in cursor.fetchall()
+            _dispatchers(effective(alias, cps)) * bool(has_queued)
+            + bool(has_in_flight and get_carrier(alias).polls)
+            for alias, cps, has_queued, has_in_flight in cursor.fetchall()
         )
 
 

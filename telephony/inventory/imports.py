@@ -13,10 +13,10 @@ from zlib import crc32
 from django.conf import settings
 from django.db import connection, transaction
 
+from iris import csv_files
 from iris.errors import Conflict, InvalidInput
 from telephony.models import PhoneNumber
 from telephony.numbering import InvalidNumber, parse, to_e164
-from telephony.tariffs import csv_files
 
 NEEDED = ("number", "rate")
 OPTIONAL = ("capabilities", "name", "trunks", "state")

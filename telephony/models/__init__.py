@@ -11,14 +11,16 @@ from telephony.models.deliveries import (
     UnmatchedReport,
 )
 from telephony.models.numbers import PhoneNumber
+from telephony.models.outcomes import OutcomeChunk, OutcomeCount
 from telephony.models.replies import BlockedNumber, InboundMessage, OptOut, OptOutWay
 from telephony.models.reporting import LateReport, PartReporting
 from telephony.models.restores import RestoreAnchor, RestoreGuard
 from telephony.models.sandbox import SandboxMessage
+from telephony.models.seeds import SeedNumber, SeedSms
 from telephony.models.senders import Sender, SenderOperator, SenderStatus
 from telephony.models.smpp import Bind, InboundPart, PastBind, Repetition
 from telephony.models.tariffs import PriceList, Tariff, TariffOfAccount, TariffPrice
-from telephony.models.trunks import TimeSlice, Trunk
+from telephony.models.trunks import PauseCause, TimeSlice, Trunk
 from telephony.models.voices import Audio, Voice
 
 __all__ = [
@@ -36,8 +38,11 @@ __all__ = [
     "MessagePart",
     "OptOut",
     "OptOutWay",
+    "OutcomeChunk",
+    "OutcomeCount",
     "PartReporting",
     "PastBind",
+    "PauseCause",
     "PhoneNumber",
     "PriceList",
     "Purpose",
@@ -45,6 +50,8 @@ __all__ = [
     "RestoreAnchor",
     "RestoreGuard",
     "SandboxMessage",
+    "SeedNumber",
+    "SeedSms",
     "Sender",
     "SenderOperator",
     "SenderStatus",

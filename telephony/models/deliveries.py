@@ -69,13 +69,15 @@ class Cause(models.TextChoices):
 class Purpose(models.TextChoices):
     CAMPAIGN = "campaign"
     OTP = "otp"
+    SEED = "seed", "SMS of a campaign to a seed number"
 
 
 class Delivery(models.Model):
     """One call or one SMS to one number through one trunk.
 
-    `batch` and `item` belong to the caller of `enqueue`: the ids of a run and its recipient, or of an OTP. Telephony does
-    not interpret them, but a batch never has two deliveries of the same item, channel and try.
+    `batch` and `item` belong to the caller of `enqueue`: the ids of a run and its recipient, the id of a run and a number
+    for the seed number, or the id of an OTP. Telephony does not interpret them, but a batch never has two deliveries of the
+    same purpose, item, channel and try.
 
     Each try to reach a recipient is a delivery of its own. The next try is queued in the transaction that ends the one
     before (`telephony.engine.tries`), so at most one of them is unfinished.

@@ -27,7 +27,10 @@ class InboundMessage(models.Model):
     )
 
     class Meta:
-        indexes: ClassVar = [models.Index(fields=["sender", "-id"], name="inbound_sender")]
+        indexes: ClassVar = [
+            models.Index(fields=["sender", "-id"], name="inbound_sender"),
+            models.Index(fields=["owner", "-id"], name="inbound_of_owner"),
+        ]
         constraints: ClassVar = [
             # Carriers repeat an SMS that is not acknowledged in time. The repetition is not a second SMS.
             models.UniqueConstraint(

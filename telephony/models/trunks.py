@@ -5,6 +5,16 @@ from __future__ import annotations
 from django.db import models
 
 
+class PauseCause(models.TextChoices):
+    """Why a trunk is paused (`telephony.engine.circuit_breaker`)."""
+
+    OPERATOR = "operator", "by an operator"
+    MISCONFIGURED = "misconfigured", "wrong configuration"
+    FUNDS = "funds", "no credit at the carrier"
+    ERRORS = "errors", "nothing is accepted"
+    SILENCE = "silence", "no reports"
+
+
 class Trunk(models.Model):
     """The state of one configured carrier connection. Its settings stay in `settings.CARRIERS`.
 
@@ -24,8 +34,47 @@ class Trunk(models.Model):
         default=0,
         help_text="Owner of the delivery that was claimed last. Deliveries of the owners are claimed in turn.",
     )
-    paused_until = models.DateTimeField(null=True, blank=True)
-    pause_reason = models.CharField(max_length=200, blank=True)
+    paused_until = models.DateTimeField(
+        null=True, blank=True, help_text="End of the rest. Empty if the trunk is paused."
+    )
+    pause_reason = models.CharField(
+        max_length=200, blank=True, help_text="Empty if the trunk neither rests nor is paused."
+    )
+    pause_cause = models.CharField(max_length=16, choices=PauseCause, blank=True, db_default="", default="")
+    paused_at = models.DateTimeField(null=True, blank=True)
+    probe_at = models.DateTimeField(
+        null=True, blank=True, help_text="When a paused trunk is tried with one call or SMS. Empty: never."
+    )
+    probes = models.SmallIntegerField(
+        default=0, db_default=0, help_text="How often it was tried since the pause."
+    )
+    canary = models.BigIntegerField(
+        null=True, blank=True, help_text="The delivery with which the paused trunk is tried."
+    )
+    rests = models.SmallIntegerField(
+        default=0, db_default=0, help_text="Rests in a row in which the trunk accepted nothing."
+    )
+    rested_at = models.DateTimeField(null=True, blank=True, help_text="When the last rest began.")
+    failing_since = models.DateTimeField(
+        null=True, blank=True, help_text="When the first of these rests began."
+    )
+    told_at = models.DateTimeField(
+        null=True, blank=True, help_text="When operators were last told that it is paused."
+    )
+    reported_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the last final report came, to some seconds."
+    )
+    cps = models.FloatField(
+        "pace",
+        null=True,
+        blank=True,
+        help_text="Calls or SMS per second, set at run time. Empty: the CPS of the carriers file.",
+    )
+    claimed = models.BigIntegerField(
+        default=0,
+        db_default=0,
+        help_text="Calls and SMS that were claimed so far, repeated attempts included.",
+    )
     last_error = models.CharField(max_length=200, blank=True)
     last_error_at = models.DateTimeField(null=True, blank=True)
     pace_note = models.CharField(
@@ -42,6 +91,11 @@ class Trunk(models.Model):
 
     def __str__(self) -> str:
         return self.alias
+
+    @property
+    def is_paused(self) -> bool:
+        """Return whether it gets no deliveries, except canaries, until somebody or a canary resumes it."""
+        return bool(self.pause_reason) and self.paused_until is None
 
 
 class TimeSlice(models.Model):

@@ -6,10 +6,10 @@ from typing import BinaryIO
 
 from django.db import connection, transaction
 
+from iris import csv_files
 from iris.errors import InvalidInput
 from telephony.models import BlockedNumber
 from telephony.numbering import parse
-from telephony.tariffs import csv_files
 
 MAX_ROWS = 1_000_000
 MAX_REASON_CHARACTERS = 200

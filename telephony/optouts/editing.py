@@ -12,11 +12,11 @@ from accounts import actors, audit
 from accounts.actors import ActorKind
 from accounts.models import Account
 from accounts.people.pseudonyms import spellings_of
+from iris import csv_files
 from iris.errors import InvalidInput, NotFound
 from telephony.models import Channel, OptOut, OptOutWay
 from telephony.numbering import InvalidNumber, parser, to_e164
 from telephony.optouts.lists import NewOptOut, add, remove
-from telephony.tariffs import csv_files
 
 COLUMNS, OPTIONAL_COLUMNS = ("number",), ("channel", "reason")
 MAX_ROWS = 10_000

@@ -18,7 +18,7 @@ from accounts.people.mentions import erase_mentions
 from accounts.people.persons import ERASED, Person
 from accounts.people.pseudonyms import pseudonym_of
 from telephony.engine import lifecycle
-from telephony.models import FINAL, Cause, Delivery, OptOut, Purpose, SandboxMessage
+from telephony.models import FINAL, Cause, Delivery, OptOut, Purpose, SandboxMessage, SeedNumber
 from telephony.models.statuses import END
 from telephony.speech import pruning
 
@@ -47,6 +47,7 @@ def erase(person: Person) -> dict[str, int]:
         "messages": _erase_all_deliveries(person),
         "inbox": _erase_inbox(person),
         "opt_outs": _hide_opt_outs(person),
+        "seed_numbers": _erase_seed_numbers(person),
     }
 
 
@@ -107,7 +108,7 @@ def erase_from_batches(person: Person, *, batches: Sequence[int]) -> int:
         person,
         table="telephony_delivery",
         columns=("text", "digits", "carrier_text"),
-        where=f"purpose = '{Purpose.CAMPAIGN.value}' AND batch = ANY(%s) AND status >= {END}",
+        where=f"purpose IN ('{Purpose.CAMPAIGN.value}', '{Purpose.SEED.value}') AND batch = ANY(%s) AND status >= {END}",
         parameters=[list(batches)],
     )
     for start in range(0, len(ids), BATCH):
@@ -135,7 +136,8 @@ def is_mentioned_under_way(person: Person, *, batches: Sequence[int]) -> bool:
         cursor.execute(
             f"""SELECT EXISTS (SELECT FROM telephony_delivery
                                 WHERE status < {END} AND created_at <= %(until)s AND text ~ %(core)s AND text ~ %(pattern)s
-                                  AND (purpose = '{Purpose.CAMPAIGN.value}' AND batch = ANY(%(batches)s)
+                                  AND (purpose IN ('{Purpose.CAMPAIGN.value}', '{Purpose.SEED.value}')
+                                       AND batch = ANY(%(batches)s)
                                        OR purpose = '{Purpose.OTP.value}' AND owner_id = ANY(%(owners)s)))""",
             {
                 "until": person.until,
@@ -206,6 +208,10 @@ def _erase_inbox(person: Person) -> int:
             [person.number, list(person.owner_ids), ERASED],
         )
         return int(cursor.rowcount)
+
+
+def _erase_seed_numbers(person: Person) -> int:
+    return SeedNumber.objects.filter(owner__in=person.owner_ids, number=person.number).delete()[0]
 
 
 @transaction.atomic

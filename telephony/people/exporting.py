@@ -42,7 +42,7 @@ def export(person: Person, *, most: int) -> dict[str, list[dict[str, Any]]]:
 
 def _exported_deliveries(person: Person, *, most: int) -> Iterator[dict[str, Any]]:
     # `otp.people` exports the OTPs, without the password.
-    for row in deliveries_to(person).filter(purpose=Purpose.CAMPAIGN).order_by("-pk")[:most]:
+    for row in deliveries_to(person).exclude(purpose=Purpose.OTP).order_by("-pk")[:most]:
         yield {
             "id": row.pk,
             "channel": row.channel,

@@ -14,11 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-import av
-from av.audio.frame import AudioFrame
-from av.audio.resampler import AudioResampler
 from django.conf import settings
 from django.core.files import File
 from django.utils import timezone
@@ -28,6 +25,11 @@ from telephony.models import Audio
 from telephony.speech import loudness, store
 from telephony.speech.engine import Pcm
 from telephony.speech.store import Extension
+
+if TYPE_CHECKING:
+    # At run time, the functions that need FFmpeg import it: loading it takes longer than most commands run.
+    from av.audio.frame import AudioFrame
+    from av.audio.resampler import AudioResampler
 
 Upload = IO[bytes] | File[Any]
 
@@ -211,6 +213,8 @@ def encode_wav(pcm: Pcm) -> bytes:
 
 def encode_mp3(pcm: Pcm) -> bytes:
     """Return a complete MP3 file, for browsers."""
+    import av
+
     file = io.BytesIO()
     with av.open(file, "w", format="mp3") as container:
         # Level 7 of LAME takes less than half the time of its default, without an audible difference for
@@ -279,10 +283,14 @@ def _read_fragment(name: str) -> bytes:
 
 
 def _telephone_resampler() -> AudioResampler:
+    from av.audio.resampler import AudioResampler
+
     return AudioResampler(format="s16", layout="mono", rate=RATE, options=RESAMPLER_OPTIONS)
 
 
 def _frame(pcm: Pcm) -> AudioFrame:
+    from av.audio.frame import AudioFrame
+
     frame = AudioFrame(format="s16", layout="mono", samples=len(pcm.samples) // 2)
     frame.planes[0].update(pcm.samples)
     frame.sample_rate = pcm.rate

@@ -12,6 +12,8 @@ from iris.errors import InvalidInput
 # seconds of processor time.
 Heartbeat = Callable[[], None]
 
+MAX_CHARACTERS = 5000  # of a text: about seven minutes of speech
+
 
 def no_heartbeat() -> None:
     """The heartbeat for callers without a watchdog."""
@@ -21,6 +23,13 @@ class Unspeakable(InvalidInput):
     """The text cannot be spoken: it has no words, or it is too long."""
 
     default_code = "unspeakable"
+
+
+def too_many_characters(count: int) -> Unspeakable:
+    return Unspeakable(
+        f"The message has {count} characters; at most {MAX_CHARACTERS} can be spoken. Shorten it.",
+        code="too_long",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +42,17 @@ class Pcm:
     @property
     def seconds(self) -> float:
         return len(self.samples) / 2 / self.rate
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceConfig:
+    """How a voice speaks: its engine and options, its language and its speed."""
+
+    voice: str
+    engine: str
+    language: str
+    options: Mapping[str, Any]
+    speed: float
 
 
 class Engine(Protocol):

@@ -11,13 +11,14 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from math import log10
+from typing import TYPE_CHECKING
 
-import av
-from av.audio.frame import AudioFrame
-from av.filter import Graph
 from django.conf import settings
 
 from telephony.speech.engine import Heartbeat, Pcm, no_heartbeat
+
+if TYPE_CHECKING:
+    from av.audio.frame import AudioFrame
 
 Filter = tuple[str, str]
 
@@ -157,6 +158,11 @@ def _apply_filters(pcm: Pcm, filters: Sequence[Filter]) -> tuple[Pcm, dict[str, 
     """
     if not pcm.samples:
         return pcm, {}
+    # Imported here, because loading FFmpeg takes longer than most commands run.
+    import av
+    from av.audio.frame import AudioFrame
+    from av.filter import Graph
+
     graph = Graph()
     source = node = graph.add(
         "abuffer",
@@ -192,6 +198,8 @@ def _apply_filters(pcm: Pcm, filters: Sequence[Filter]) -> tuple[Pcm, dict[str, 
 
 
 def _frame(pcm: Pcm, *, pts: int = 0) -> AudioFrame:
+    from av.audio.frame import AudioFrame
+
     frame = AudioFrame(format="s16", layout="mono", samples=len(pcm.samples) // 2)
     frame.planes[0].update(pcm.samples)
     frame.sample_rate = pcm.rate

@@ -7,11 +7,9 @@ import unicodedata
 from collections.abc import Callable
 
 from telephony.speech import english, nepali
-from telephony.speech.engine import Unspeakable
+from telephony.speech.engine import MAX_CHARACTERS, Unspeakable, too_many_characters
 from telephony.speech.legacy_fonts import LEGACY_FONT, is_legacy
 from telephony.speech.nfc import to_nfc, without_compatibility_forms
-
-MAX_CHARACTERS = 5000  # about seven minutes of speech
 
 _JOINERS = "\u200c\u200d"  # they control Devanagari conjuncts; other invisible characters are removed
 _STRAY_JOINER = re.compile("(?<![\u0900-\u097f])[\u200c\u200d]+|[\u200c\u200d]+(?![\u0900-\u097f])")
@@ -50,13 +48,6 @@ def spoken_form(text: str, *, language: str) -> str:
     if not any(unicodedata.category(character)[0] in "LN" for character in text):
         raise Unspeakable("The message contains nothing that can be spoken. Write at least one word.")
     return text
-
-
-def too_many_characters(count: int) -> Unspeakable:
-    return Unspeakable(
-        f"The message has {count} characters; at most {MAX_CHARACTERS} can be spoken. Shorten it.",
-        code="too_long",
-    )
 
 
 def _is_pronounceable(character: str) -> bool:

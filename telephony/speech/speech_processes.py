@@ -16,11 +16,10 @@ from django.conf import settings
 from iris.errors import InvalidInput, Unavailable
 from iris.storable import storable
 from telephony.speech import speech_pool
-from telephony.speech.engine import Pcm, Unspeakable
-from telephony.speech.fragments import SpokenPart
+from telephony.speech.engine import Pcm, Unspeakable, VoiceConfig
 from telephony.speech.pipe_frames import Frame
 from telephony.speech.speech_pool import SpeechBusy, SpeechFailed, SpeechProcessDied
-from telephony.speech.synthesis import VoiceConfig
+from telephony.speech.spoken_parts import SpokenPart
 
 __all__ = [
     "SpeechBudgetExceeded",

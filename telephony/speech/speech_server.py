@@ -14,11 +14,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, BinaryIO
 
+import av.filter  # noqa: F401  (loads FFmpeg before the limits of a request apply)
 from django.conf import settings
 
 from iris.errors import Unavailable
 from telephony.speech import fragments, normalization, pipe_frames, synthesis
-from telephony.speech.engine import Unspeakable
+from telephony.speech.engine import Unspeakable, VoiceConfig
 from telephony.speech.pipe_frames import Frame
 
 log = logging.getLogger(__name__)
@@ -121,7 +122,7 @@ def _normalize(request: dict[str, Any]) -> Iterator[Frame]:
 
 
 def _cut(request: dict[str, Any]) -> Iterator[Frame]:
-    """Yield the parts of each message, as the arguments of `fragments.SpokenPart`."""
+    """Yield the parts of each message, as the arguments of `spoken_parts.SpokenPart`."""
     for pieces in request["items"]:
         parts = fragments.cut_at_gaps(pieces, language=request["language"])
         yield (
@@ -135,7 +136,7 @@ def _cut(request: dict[str, Any]) -> Iterator[Frame]:
 
 def _synthesize(request: dict[str, Any], watchdog: Watchdog) -> Iterator[Frame]:
     """Yield the samples of each text."""
-    config = synthesis.VoiceConfig(**request["config"])
+    config = VoiceConfig(**request["config"])
     for written, before, after in request["items"]:
         try:
             pcm = synthesis.synthesize(

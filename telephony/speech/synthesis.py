@@ -6,16 +6,13 @@ This module uses neither the database nor the storage.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
 from django.conf import settings
 
 from telephony.speech import audio, loudness
-from telephony.speech.engine import Heartbeat, Pcm, Unspeakable, speech_too_long
-from telephony.speech.fragments import EDGE_SILENCE
+from telephony.speech.engine import Heartbeat, Pcm, Unspeakable, VoiceConfig, speech_too_long
 from telephony.speech.nepali import PAUSE
+from telephony.speech.spoken_parts import EDGE_SILENCE
 from telephony.speech.voices import get_engine
 
 PAUSE_SECONDS = 0.2  # between two digits of a password: time to write one down
@@ -24,17 +21,6 @@ CALIBRATION = {
     "ne": "नमस्कार, तपाईंको खातामा पच्चिस सय रुपैयाँ बाँकी छ। भोलि बिहान दश बजे वडा कार्यालयमा आउनुहोला। धन्यवाद।",
     "": "Hello, this is a call from your office. The meeting is tomorrow at ten in the morning. Thank you.",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class VoiceConfig:
-    """How a voice speaks: its engine and options, its language and its speed."""
-
-    voice: str
-    engine: str
-    language: str
-    options: Mapping[str, Any]
-    speed: float
 
 
 def synthesize(

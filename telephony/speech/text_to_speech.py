@@ -13,10 +13,9 @@ from iris.errors import InvalidInput
 from telephony.models import Audio
 from telephony.speech import audio, store
 from telephony.speech import speech_processes as processes
-from telephony.speech.engine import Unspeakable
-from telephony.speech.fragments import HEAD_SILENCE, TAIL_SILENCE, SpokenPart
+from telephony.speech.engine import Unspeakable, VoiceConfig
 from telephony.speech.spoken_length import Pace, pace_of, samples_of
-from telephony.speech.synthesis import VoiceConfig
+from telephony.speech.spoken_parts import HEAD_SILENCE, TAIL_SILENCE, SpokenPart
 from telephony.speech.voices import ResolvedVoice, get_engine, resolve_stored, with_fallback
 
 T = TypeVar("T")

@@ -9,11 +9,11 @@ from typing import BinaryIO, NamedTuple
 
 from django.db import connection, transaction
 
+from iris import csv_files
 from iris.errors import InvalidInput
 from telephony.models import Channel, Tariff, TariffPrice
 from telephony.models.tariffs import MAX_PREFIX_DIGITS, MAX_PULSE_SECONDS, MAX_RATE
 from telephony.pricing import RATE_PLACES
-from telephony.tariffs import csv_files
 
 COLUMNS = ("prefix", "channel", "credits", "pulse_seconds")
 MAX_ROWS = 1_000_000

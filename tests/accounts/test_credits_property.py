@@ -225,7 +225,7 @@ def test_no_sequence_of_calls_creates_or_loses_credits() -> None:
     run_state_machine_as_test(
         Ledger,
         settings=settings(
-            max_examples=at_scale(20, 1000),
+            max_examples=at_scale(12, 1000),
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -20,10 +21,13 @@ from telephony import numbering
 from telephony.models import DeliveryStatus
 from tests import v0
 from tests.factories import make_account, make_delivery_of, make_empty_campaign, make_recipient, make_run
+from tests.scale import at_scale
 from tests.v1 import caller as v1
 
 S = DeliveryStatus
 ENDED = [None, S.COMPLETED, S.HUNGUP, S.UNANSWERED, S.FAILED, S.TERMINATED]
+LIVE = [RunStatus.RUNNING, RunStatus.PAUSED, RunStatus.STOPPING]
+CHOSEN = ["all", "statuses", "individual", "filled", "trial"]  # the recipients that a run calls
 
 
 @pytest.fixture
@@ -88,8 +92,11 @@ class TestStatus:
         make_run(campaign=campaign, status=RunStatus.COMPLETED)
         self.check(campaign, find)
 
-    @pytest.mark.parametrize("status", [RunStatus.RUNNING, RunStatus.PAUSED, RunStatus.STOPPING])
-    @pytest.mark.parametrize("chosen", ["all", "statuses", "individual", "filled", "trial"])
+    @pytest.mark.field
+    @pytest.mark.parametrize(
+        ("status", "chosen"),
+        at_scale([(LIVE[at % 3], chosen) for at, chosen in enumerate(CHOSEN)], list(product(LIVE, CHOSEN))),
+    )
     def test_status_filters_match_the_shown_status_during_a_run(
         self,
         campaign: Campaign,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
@@ -12,6 +13,9 @@ import pytest
 
 from telephony.carriers import base, errors
 from tests.telephony.carriers import carrier_contract
+from tests.telephony.http import test_contract
+from tests.telephony.http.far_end import BACKENDS
+from tests.telephony.http.himal import HimalCarrier
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "adding-a-carrier.md").read_text(encoding="utf-8")
@@ -29,9 +33,11 @@ def _defined_in(module: ModuleType) -> set[str]:
     }
 
 
-def test_carrier_docs_example_is_the_sip_contract_test() -> None:
+def test_carrier_docs_example_is_an_adapter_that_passes_the_tests_of_all_carriers_over_http() -> None:
     (example,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-    assert example == (ROOT / "tests" / "telephony" / "sip" / "test_contract.py").read_text(encoding="utf-8")
+    assert example == (ROOT / "tests" / "telephony" / "http" / "himal.py").read_text(encoding="utf-8")
+    assert BACKENDS["himal"] is HimalCarrier
+    assert test_contract.TestHimal.name == "himal"
 
 
 @pytest.mark.parametrize("name", sorted(_public(base.Carrier, base.ConcurrentCarrier, base.SessionCarrier)))
@@ -102,6 +108,22 @@ def test_no_file_outside_carriers_names_a_carrier() -> None:
         path for path in naming if not path.startswith("telephony/carriers/") and "/migrations/" not in path
     }
     assert naming == MAY_NAME_ONE
+
+
+def test_import_rules_name_every_carrier() -> None:
+    with open(ROOT / "pyproject.toml", "rb") as file:
+        contracts = tomllib.load(file)["tool"]["importlinter"]["contracts"]
+    (independent,) = [
+        one["modules"] for one in contracts if one["name"] == "Carriers do not import each other"
+    ]
+    layers = [
+        layer
+        for one in contracts
+        if one.get("containers") == ["telephony.carriers"]
+        for layer in one["layers"]
+    ]
+    assert {f"telephony.carriers.{name}" for name in CARRIERS} == set(independent)
+    assert " | ".join(sorted(CARRIERS)) in layers
 
 
 def test_every_file_named_by_the_carrier_docs_exists() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-FOLDERS = ("accounts", "benchmarks", "campaigns", "docs", "iris", "otp", "telephony", "tests")
+FOLDERS = ("accounts", "benchmarks", "campaigns", "console", "docs", "iris", "otp", "telephony", "tests")
 PATHS = sorted(
     {
         *re.findall(rf"`((?:{'|'.join(FOLDERS)})/[^`\s]*)`", PAGE),
@@ -26,7 +26,7 @@ def test_path_named_by_the_architecture_exists(path: str) -> None:
 
 def _packages(folder: Path) -> set[str]:
     """Return the packages in a folder that need a description. Standard Django packages need none."""
-    inner = {"migrations", "management", "models", "api", "templates"}
+    inner = {"migrations", "management", "models", "api", "templates", "templatetags"}
     return {
         f"{path.parent.relative_to(ROOT)}/"
         for path in folder.glob("*/__init__.py")
@@ -37,8 +37,11 @@ def _packages(folder: Path) -> set[str]:
 @pytest.mark.parametrize(
     "package",
     sorted(
-        {"iris/", "accounts/", "telephony/", "campaigns/", "otp/", "iris/api/"}.union(
-            *(_packages(ROOT / app) for app in ("iris", "accounts", "telephony", "campaigns", "otp"))
+        {"iris/", "accounts/", "telephony/", "campaigns/", "otp/", "console/", "iris/api/"}.union(
+            *(
+                _packages(ROOT / app)
+                for app in ("iris", "accounts", "telephony", "campaigns", "otp", "console")
+            )
         )
     ),
 )

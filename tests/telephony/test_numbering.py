@@ -5,11 +5,12 @@ from typing import Any
 
 import phonenumbers
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from telephony import numbering
 from telephony.numbering import InvalidNumber, ParsedNumber, parse, to_e164
+from tests.scale import at_scale
 
 
 @pytest.mark.parametrize(
@@ -108,8 +109,10 @@ def test_fast_pattern_agrees_with_phonenumbers(start: str, national: str) -> Non
     assert to_e164(start + national) == _by_phonenumbers((start + national).replace("00977", "+977", 1), "NP")
 
 
+@pytest.mark.field
 @pytest.mark.parametrize("region", ["NP", "IN", "US", "GB", "DE", "BR", "MX", "IT", "AU", "KE"])
 @given(data=st.data())
+@settings(max_examples=at_scale(30, 1000))
 def test_fast_pattern_agrees_with_phonenumbers_in_other_countries(region: str, data: st.DataObject) -> None:
     sample = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
     assert sample is not None

@@ -10,8 +10,8 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from telephony.engine.submission import pause_trunk
-from telephony.models import Channel, DeliveryStatus, Trunk
+from telephony.engine import circuit_breaker
+from telephony.models import Channel, DeliveryStatus, PauseCause, Trunk
 from tests.factories import make_delivery, make_trunk
 
 pytestmark = pytest.mark.django_db
@@ -88,7 +88,7 @@ def test_status_shows_the_age_of_a_connection_and_dead_workers() -> None:
 
 def test_status_of_resting_and_paused_trunks_names_the_reason() -> None:
     make_trunk("line")
-    pause_trunk("line", reason="503 Service Unavailable", seconds=30)
+    circuit_breaker.rest("line", reason="503 Service Unavailable", seconds=30)
     assert trunk_status()["line"]["state"] in {
         "resting for 30 s: 503 Service Unavailable",
         "resting for 29 s: 503 Service Unavailable",
@@ -96,8 +96,13 @@ def test_status_of_resting_and_paused_trunks_names_the_reason() -> None:
     assert trunk_status()["line"]["last error"] == (
         "503 Service Unavailable (0 s ago; it has accepted nothing since)"
     )
-    pause_trunk("line", reason="wrong password")
-    assert trunk_status()["line"]["state"] == "paused until an operator clears it: wrong password"
+    circuit_breaker.fail("line", reason="wrong password", cause=PauseCause.MISCONFIGURED)
+    assert trunk_status()["line"]["state"] in {
+        "paused, tried with one call or SMS in 300 s: wrong password",
+        "paused, tried with one call or SMS in 299 s: wrong password",
+    }
+    circuit_breaker.pause("line", reason="maintenance")
+    assert trunk_status()["line"]["state"] == "paused until an operator resumes it: maintenance"
 
 
 def test_status_says_whether_the_carrier_has_accepted_anything_since_the_last_error() -> None:

@@ -293,9 +293,16 @@ class TestStopAndTry:
         run(caller, campaign)
 
     @pytest.mark.parametrize(
-        "message", ["One\nTwo", "Two  spaces", "A | B", "{name}, नमस्कार", "  x  ", "9841000001"]
+        ("message", "voice"),
+        [
+            ("One\nTwo", 5),
+            ("Two  spaces", "5"),
+            ("A | B", "np_rija"),
+            ("{name}, नमस्कार", None),
+            ("  x  ", 5),
+            ("9841000001", "5"),
+        ],
     )
-    @pytest.mark.parametrize("voice", [5, "5", "np_rija", None])
     def test_voice_trial_accepts_any_text_and_voice_form(
         self, caller: Caller, message: str, voice: Any
     ) -> None:

@@ -24,9 +24,9 @@ from iris.api.fields import Day, EndOfDay, Id, Text, quoted
 from iris.api.filters import FilterSet, SentFilter
 from iris.api.lists import Words
 from iris.api.pagination import paginate
-from iris.api.spreadsheets import cell, line_writer
 from iris.api.viewsets import V0ViewSet
 from iris.errors import InvalidInput
+from iris.spreadsheets import cell, line_writer
 
 MAX_EXPORTED = 100_000  # entries in one CSV
 BATCH = 1_000

@@ -21,7 +21,7 @@ from accounts.api.amounts import credits_json
 from accounts.api.permissions import needs
 from accounts.api.v0.setting_fields import Choice, Count, Credits, Flag, Name, Rule
 from accounts.models import Account, Retention
-from accounts.models.accounts import Language
+from accounts.models.accounts import Duplicates, Language
 from accounts.permissions import Permission
 from iris.api.envelope import success
 from iris.api.fields import validated
@@ -46,6 +46,9 @@ class SettingChanges(serializers.Serializer[Any]):
     approval_hours = Count()
     retry = Rule()
     calling_hours = Rule()
+    duplicates = Choice({one.value: one.value for one in Duplicates}, off=Duplicates.KEEP.value)
+    frequency_cap = Rule()
+    waves = Rule()
     opt_out_words = Rule()
     opt_out_key = Flag()
     announce_recording = Flag()

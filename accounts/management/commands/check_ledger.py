@@ -3,7 +3,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from accounts.ledger import check_ledger
+from accounts.ledger import check_ledger, store
 
 
 class Command(BaseCommand):
@@ -11,6 +11,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         checked = check_ledger()
+        store(checked)
         for difference in checked.differences:
             self.stderr.write(difference)
         if checked.differences:

@@ -12,7 +12,16 @@ from rest_framework import serializers
 from accounts.api.amounts import credits_json
 from campaigns.api.approval import awaiting_json
 from campaigns.api.defaults import with_default_services
-from campaigns.api.rules import Hours, Retry, Urgent, tries_json
+from campaigns.api.rules import (
+    Cap,
+    Duplicates,
+    Hours,
+    Retry,
+    Urgent,
+    Waves,
+    reach_json,
+    waiting_wave_json,
+)
 from campaigns.api.v0.known_fields import KnownFields
 from campaigns.api.words import RECIPIENT_STATUSES, SERVICES, notice_json, pause_reason_json
 from campaigns.messages import MAX_CHARACTERS
@@ -95,6 +104,9 @@ class Beginning(KnownFields):
     priority = Word(SOURCES, required=False)
     retry = Retry()
     calling_hours = Hours()
+    duplicates = Duplicates()
+    frequency_cap = Cap()
+    waves = Waves()
     urgent = Urgent()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -160,7 +172,8 @@ def campaign_json(campaign: Campaign, *, run_status: str | None, usable_tags: bo
         shown["usable_tags"] = campaign.tags
     shown["status"] = CAMPAIGN_STATUSES[run_status]
     shown["number_count"] = campaign.number_count
-    return shown | pause_reason_json(campaign) | notice_json(campaign) | awaiting_json(run_status)
+    shown |= pause_reason_json(campaign) | notice_json(campaign) | awaiting_json(run_status)
+    return shown | waiting_wave_json(campaign)
 
 
 def import_json(campaign: Campaign) -> dict[str, Any]:
@@ -198,7 +211,7 @@ def number_json(state: RecipientState, *, campaign: Campaign) -> dict[str, Any]:
         "duration": None if state.seconds is None else round(state.seconds),
         "playback": state.playback,
         "credit_consumed": credits_json(state.credits),
-        **tries_json(state),
+        **reach_json(state),
     }
 
 

@@ -20,8 +20,8 @@ from campaigns.reports import statements
 from campaigns.reports.statements import AccountStatement, DayLine
 from iris.api.envelope import success
 from iris.api.fields import BIKRAM_SAMBAT, Word, quoted, sent_value, validated
-from iris.api.spreadsheets import cell, line_writer
 from iris.api.viewsets import V0ViewSet
+from iris.spreadsheets import cell, line_writer
 from telephony.models import Channel
 
 CHANNELS = {Channel.CALL.value: "PHONE", Channel.SMS.value: "SMS", "": None}

@@ -1,6 +1,7 @@
 from campaigns.api.v0.departments import DepartmentViewSet
 from campaigns.api.v0.hearing import HearingViewSet
 from campaigns.api.v0.numbers import NumberViewSet
+from campaigns.api.v0.report_files import ReportViewSet
 from campaigns.api.v0.statement import StatementViewSet
 from campaigns.api.v0.views import CampaignViewSet
 from campaigns.api.v0.why import WhyViewSet
@@ -34,6 +35,9 @@ urlpatterns = [
     *with_and_without_slash(
         "campaigns/<id:campaign_id>/details", CampaignViewSet.as_view({"get": "retrieve"}), name="v0-campaign"
     ),
+    *with_and_without_slash(
+        "campaigns/<id:campaign_id>/report", ReportViewSet.as_view({"get": "retrieve"}), name="v0-report"
+    ),
     *(
         route
         for action in ("begin", "approve", "reject", "stop", "pause", "resume")
@@ -42,6 +46,11 @@ urlpatterns = [
             CampaignViewSet.as_view({"post": action}),
             name=f"v0-campaign-{action}",
         )
+    ),
+    *with_and_without_slash(
+        "campaigns/<id:campaign_id>/next_wave",
+        CampaignViewSet.as_view({"post": "next_wave"}),
+        name="v0-campaign-next-wave",
     ),
     *with_and_without_slash(
         "campaigns/<id:campaign_id>/why", WhyViewSet.as_view({"get": "campaign"}), name="v0-campaign-why"

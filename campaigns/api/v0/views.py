@@ -41,7 +41,7 @@ from iris.api.viewsets import V0ViewSet, reads, retries
 
 
 class CampaignViewSet(V0ViewSet):
-    """Campaigns. The v0 documentation does not have approve, reject, stop, pause and resume."""
+    """Campaigns. The v0 documentation does not have approve, reject, stop, pause, resume and next_wave."""
 
     filterset_class = CampaignFilter
 
@@ -158,3 +158,9 @@ class CampaignViewSet(V0ViewSet):
     def resume(self, request: Request, campaign_id: int) -> Response:
         run = runs.resume(campaign=campaign_of(request, campaign_id))
         return success(message=resume_message(run))
+
+    @reads(parsers.TEXTS)
+    @needs(Permission.SEND)
+    def next_wave(self, request: Request, campaign_id: int) -> Response:
+        run = runs.next_wave(campaign=campaign_of(request, campaign_id))
+        return success({"wave": run.wave}, message=f"Wave {run.wave} of the campaign begins")

@@ -17,6 +17,7 @@ def campaign_of(request: Request, campaign_id: int) -> Any:
         Campaign.objects.owned_by(account_of(request))
         .with_status()
         .with_approval()
+        .with_left_out()
         .select_related("audio")
         .filter(pk=campaign_id)
         .first()

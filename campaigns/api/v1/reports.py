@@ -23,9 +23,9 @@ from campaigns.messages import PREFIX
 from campaigns.models import Campaign
 from campaigns.reports import progress, states, totals
 from campaigns.reports.dashboard import QUARTERS, Dashboard, dashboard
-from iris.api.spreadsheets import cell, line_writer
 from iris.api.views import V1View
 from iris.errors import InvalidInput
+from iris.spreadsheets import cell, line_writer
 from telephony.models import DeliveryStatus
 
 COLUMNS = (

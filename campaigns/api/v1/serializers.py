@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from accounts.api.amounts import credits_json
 from campaigns.api.approval import awaiting_json
 from campaigns.api.defaults import with_default_services
-from campaigns.api.rules import Hours, Retry, tries_json
+from campaigns.api.rules import Cap, Duplicates, Hours, Retry, Waves, reach_json, waiting_wave_json
 from campaigns.api.v1.fields import (
     Category,
     CreditLimit,
@@ -73,6 +73,9 @@ class CampaignChanges(MessageChanges):
     failover_target = FailoverTargets(FAILOVER_TARGETS, required=False, source="failover_statuses")
     retry = Retry(null=None)
     calling_hours = Hours(null=None)
+    duplicates = Duplicates(null=None)
+    frequency_cap = Cap(null=None)
+    waves = Waves(null=None)
 
 
 class NewCampaign(CampaignChanges):
@@ -193,6 +196,7 @@ def campaign_json(
         **pause_reason_json(campaign),
         **notice_json(campaign),
         **awaiting_json(run_status),
+        **waiting_wave_json(campaign),
     }
 
 
@@ -230,7 +234,7 @@ def contact_json(state: RecipientState, *, changed_at: datetime) -> dict[str, An
         "credit_consumed": credits_json(state.credits - recipient.sms_credits),
         "credit_consumed_SMS": credits_json(recipient.sms_credits),
         "carrier": CARRIERS[operator_of(recipient.to)],
-        **tries_json(state),
+        **reach_json(state),
     }
 
 

@@ -30,9 +30,9 @@ from campaigns.surveys import responses, steps
 from campaigns.surveys.responses import Column, RecipientResponses, Tally
 from iris.api import idempotency, parsers
 from iris.api.fields import validated
-from iris.api.spreadsheets import cell
 from iris.api.viewsets import V1ViewSet, reads, retries
 from iris.errors import InvalidInput
+from iris.spreadsheets import cell
 
 COLUMNS = ("number", "status", "call_duration", "playback", "answered_at")
 

@@ -14,9 +14,9 @@ from iris.management.generated_table import TableCommand
 # What the metadata does not say, or what is installed on other systems only.
 KNOWN = {
     "async-timeout": "Apache-2.0",
+    "axe-playwright-python": "MIT; the axe-core script in it is MPL-2.0",
     "colorama": "BSD-3-Clause",
     "espeakng-loader": "not stated; the espeak-ng library in it is GPL-3.0-or-later",
-    "httpx2-jsfetch": "not stated; installed in web browsers only",
 }
 # docs/licences.md says what the GPL means for these.
 EXPLAINED = {"espeakng-loader", "piper-tts"}

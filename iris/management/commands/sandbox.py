@@ -15,13 +15,13 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any
 
 from django.conf import settings
-from django.core.management import BaseCommand, CommandError, call_command
+from django.core.management import BaseCommand, CommandError, CommandParser, call_command
 from django.core.management.sql import emit_post_migrate_signal
 from django.db import connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from iris import health
-from iris.devserver import seed
+from iris.devserver import examples, seed
 from iris.devserver.embedded import server
 from iris.devserver.processes import Child, stop_all
 
@@ -33,8 +33,16 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Command(BaseCommand):
     help = "Serves iris with an embedded database, demo accounts and a sandbox phone network, until Ctrl-C."
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--examples",
+            action="store_true",
+            help="give the demo account campaigns to look at, unless it has some",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         self.stopped = False
+        self.with_examples: bool = options["examples"]
         started_at = time.monotonic()
         before = {number: signal.signal(number, self._stop) for number in SIGNALS}
         try:
@@ -53,6 +61,8 @@ class Command(BaseCommand):
         self._say(f"iris is starting in {settings.IRIS_HOME}")
         _migrate()
         seed.seed()
+        if self.with_examples:
+            examples.add_examples()
         health.forget_heartbeats()  # those of a killed sandbox, whose worker no longer exists
         connections.close_all()
         children: list[Child] = []
@@ -86,7 +96,7 @@ class Command(BaseCommand):
         address = f"http://{HOST}:{settings.IRIS_PORT}"
         self._say(
             f"""
-  address       {address}
+  console       {address}/  (pages in English and Nepali)
   demo login    {seed.DEMO_EMAIL} / {seed.DEMO_PASSWORD}
   inbox         {address}/sandbox/  (calls and SMS)
 

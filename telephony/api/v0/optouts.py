@@ -25,9 +25,9 @@ from iris.api.fields import Day, EndOfDay, Text, Upload, Word, quoted, validated
 from iris.api.filters import FilterSet, SentFilter
 from iris.api.lists import Words
 from iris.api.pagination import paginate
-from iris.api.spreadsheets import cell, line_writer
 from iris.api.viewsets import V0ViewSet, reads
 from iris.errors import InvalidInput
+from iris.spreadsheets import cell, line_writer
 from telephony.api.fields import Numbers
 from telephony.models import OptOut, OptOutWay
 from telephony.numbering import to_e164

@@ -1,6 +1,7 @@
 from iris.api.views import with_and_without_slash
 from telephony.api.v0.optouts import OptOutViewSet
 from telephony.api.v0.people import PeopleViewSet
+from telephony.api.v0.seeds import SeedViewSet
 from telephony.api.v0.senders import SenderViewSet
 from telephony.api.v0.tariff import TariffViewSet
 from telephony.api.v0.views import PhoneNumberViewSet, TestVoice
@@ -31,6 +32,17 @@ urlpatterns = [
         "people/requests/<id:request_id>",
         PeopleViewSet.as_view({"get": "retrieve"}),
         name="v0-people-request",
+    ),
+    *with_and_without_slash(
+        "seed_numbers", SeedViewSet.as_view({"get": "retrieve", "put": "update"}), name="v0-seed-numbers"
+    ),
+    *with_and_without_slash(
+        "seed_numbers/results", SeedViewSet.as_view({"get": "results"}), name="v0-seed-results"
+    ),
+    *with_and_without_slash(
+        "seed_numbers/results/<id:delivery_id>",
+        SeedViewSet.as_view({"put": "tell"}),
+        name="v0-seed-result",
     ),
     *with_and_without_slash(
         "senders", SenderViewSet.as_view({"get": "list", "post": "create"}), name="v0-senders"

@@ -60,9 +60,9 @@ class HttpCarrier(ConcurrentCarrier):
 
     def __init__(self, *, alias: str, **options: Any) -> None:
         super().__init__(alias=alias, **options)
-        if find_spec("httpx2") is None:
+        if find_spec("httpcore2") is None:
             raise ImproperlyConfigured(
-                f"Carrier {alias!r} needs the package httpx2: pip install --require-hashes -r requirements/http.txt"
+                f"Carrier {alias!r} needs the package httpcore2: pip install --require-hashes -r requirements/http.txt"
             )
         table = {**self.table, **COMMON}
         self.settings = checked(alias, table, self.settings, needed=self.needed)
@@ -132,7 +132,8 @@ class HttpCarrier(ConcurrentCarrier):
             return self.request_of(one)
         except Exception as error:
             # Whatever the error is, this request was not sent, and the other requests must still be sent.
-            log.exception("%s: the request of delivery %s cannot be prepared", self.alias, one.key)
+            about = {"trunk": self.alias, "delivery": one.key}
+            log.exception("%s: the request of delivery %s cannot be prepared", *about.values(), extra=about)
             text = f"The request cannot be prepared ({type(error).__name__})."
             return Later(key=one.key, seconds=UNPREPARED_RETRY_SECONDS, text=text)
 
@@ -170,6 +171,7 @@ class HttpCarrier(ConcurrentCarrier):
             response.status,
             time.monotonic() - sent_at,
             type(outcome).__name__,
+            extra={"trunk": self.alias, "delivery": one.key},
         )
         if isinstance(outcome, Refusal):
             return self._refused(one, outcome, sent_at=sent_at)
@@ -213,7 +215,13 @@ class HttpCarrier(ConcurrentCarrier):
                 return Throttled(text, retry_after=refusal.retry_after or 1.0)
             case Verdict.BUSY:
                 return Later(key=one.key, seconds=refusal.retry_after or RETRY_SECONDS, text=text)
-        log.info("%s refused delivery %s: %s", self.alias, one.key, text)
+        log.info(
+            "%s refused delivery %s: %s",
+            self.alias,
+            one.key,
+            text,
+            extra={"trunk": self.alias, "delivery": one.key},
+        )
         cause, meaning = FAILURES[refusal.verdict]
         now = time.monotonic()
         refused = one.sender if refusal.about_sender and one.sender else one.to

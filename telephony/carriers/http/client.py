@@ -1,13 +1,14 @@
-"""One pooled HTTP client for each carrier, in an event loop of its own thread.
+"""One HTTP client for each carrier, in an event loop of its own thread.
 
-httpx2 is the maintained continuation of httpx. Its trace says whether any part of a request was sent. If so, the
-carrier may have received it (`NoResponse`), otherwise not (`NotSent`). The event loop gives every request one deadline
-for all of it, and one thread serves hundreds of requests.
+It opens the connection first, and sends then. So it knows whether any part of a request was sent: then the carrier may have
+received it (`NoResponse`), otherwise not (`NotSent`). The event loop gives every request one deadline for all of it, and one
+thread serves hundreds of requests.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import logging
 import os
@@ -19,23 +20,21 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote, urlencode, urlsplit
 
 from django.utils import timezone
 
+from telephony.carriers.http.connection import Address, Connection
+
 if TYPE_CHECKING:
-    from httpx2 import AsyncClient, Response
+    from httpcore2 import Response
 
 T = TypeVar("T")
 
 MAX_BODY_BYTES = 256 * 1024  # of one response; the longest documented one is a page of a report
-# Servers close idle connections after five seconds or more. If a server closes a connection while iris sends a request
-# over it, the delivery becomes unknown. So iris closes idle connections first.
-KEEPALIVE_SECONDS = 4.0
 MAX_RETRY_AFTER_SECONDS = 3600.0
-_LEAVING = frozenset({"http11.send_request_headers.started", "http2.send_request_headers.started"})
-# They log addresses and headers, which contain tokens. Their errors reach us as exceptions.
-for _name in ("httpx2", "httpcore2"):
-    logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
+# It logs addresses and headers, which contain tokens. Its errors reach us as exceptions.
+logging.getLogger("httpcore2").setLevel(logging.CRITICAL + 1)
 
 
 class NotSent(Exception):
@@ -82,6 +81,8 @@ class ApiResponse:
     def retry_after(self) -> float | None:
         """Return the seconds of the Retry-After header; None if it has none that can be read (RFC 9110, 10.2.3)."""
         value = self.headers.get("retry-after", "").strip()
+        if not value:
+            return None
         if value.isascii() and value.isdigit() and len(value) < 10:
             seconds = float(value)
         else:
@@ -107,24 +108,24 @@ class HttpClient:
         tls_ca: str = "",
     ) -> None:
         self._name = name
-        self._base_url = base_url.rstrip("/")
+        self._base = urlsplit(base_url.rstrip("/"))
         self._connections = connections
         self._connect_seconds, self._read_seconds = connect_seconds, read_seconds
         self._request_seconds = request_seconds
         self._tls_ca = tls_ca
-        self._context: ssl.SSLContext | None = None
+        self._address: Address | None = None
         self._lock = threading.Lock()
         self._process = 0
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._clients: list[AsyncClient] = []
-        self._idle: asyncio.LifoQueue[AsyncClient | None] = asyncio.LifoQueue()
+        self._opened: list[Connection] = []
+        self._idle: asyncio.LifoQueue[Connection | None] = asyncio.LifoQueue()
 
     def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Begin work in the event loop. The first use in each process starts its thread: a fork would not inherit it."""
         with self._lock:
             if self._loop is None or self._process != os.getpid():
                 self._process, self._loop = os.getpid(), asyncio.new_event_loop()
-                self._clients, self._idle = [], asyncio.LifoQueue()
+                self._opened, self._idle = [], asyncio.LifoQueue()
                 for _ in range(self._connections):
                     self._idle.put_nowait(None)
                 threading.Thread(
@@ -135,12 +136,12 @@ class HttpClient:
     def close(self) -> None:
         """Close all connections and end the thread. The next use begins anew."""
         with self._lock:
-            loop, clients = self._loop, self._clients
-            self._loop, self._clients = None, []
+            loop, opened = self._loop, self._opened
+            self._loop, self._opened = None, []
             if loop is None or self._process != os.getpid():
                 return
-        for client in clients:
-            asyncio.run_coroutine_threadsafe(client.aclose(), loop).result(5)
+        for connection in opened:
+            asyncio.run_coroutine_threadsafe(connection.close(), loop).result(5)
         loop.call_soon_threadsafe(loop.stop)
 
     async def send(self, request: ApiRequest, *, seconds: float | None = None) -> ApiResponse:
@@ -148,93 +149,102 @@ class HttpClient:
 
         Raises NotSent or NoResponse, whose texts contain nothing of the request.
         """
-        import httpx2
+        import httpcore2
 
-        left = False
-
-        async def trace(event: str, _: Mapping[str, Any]) -> None:
-            nonlocal left
-            left = left or event in _LEAVING
-
+        used: Connection | None = None
         limit = self._request_seconds if seconds is None else min(seconds, self._request_seconds)
         try:
-            async with asyncio.timeout(limit), self._connection() as client:
-                address = self._base_url + request.path
-                async with client.stream(
-                    request.method,
-                    address,
-                    params=dict(request.query) or None,
-                    data=request.form,
-                    json=request.json,
-                    headers=dict(request.headers),
-                    auth=request.login or httpx2.USE_CLIENT_DEFAULT,
-                    extensions={"trace": trace},
-                ) as response:
-                    body, problem = await _read(response)
-                    return ApiResponse(
-                        status=response.status_code,
-                        headers={name.lower(): value for name, value in response.headers.items()},
-                        body=body,
-                        problem=problem,
-                    )
+            method, target, headers, body = self._encoded(request)
+            async with asyncio.timeout(limit), self._connection() as used:
+                await used.open()
+                response = await used.request(method, target, headers, body)
+                try:
+                    received = {_text(name).lower(): _text(value) for name, value in response.headers}
+                    content, problem = await _read(response, received)
+                finally:
+                    await response.aclose()
+                return ApiResponse(status=response.status, headers=received, body=content, problem=problem)
         # The chain of exceptions is cut, because theirs may show the request.
-        except (TimeoutError, httpx2.TimeoutException):
+        except (TimeoutError, httpcore2.TimeoutException):
+            left = used is not None and used.has_sent
             text = (
                 "The carrier did not respond in time."
                 if left
                 else "The carrier could not be reached in time."
             )
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
-            what = type(error).__name__
+        except (httpcore2.NetworkError, httpcore2.ProtocolError, OSError, ValueError) as error:
+            left, what = used is not None and used.has_sent, type(error).__name__
             text = f"The connection broke ({what})." if left else f"The carrier cannot be reached ({what})."
         raise (NoResponse if left else NotSent)(text) from None
 
+    def _encoded(self, request: ApiRequest) -> tuple[str, bytes, list[tuple[bytes, bytes]], bytes]:
+        """Return the method, the target, the headers and the body of a request."""
+        target = quote(self._base.path + request.path, safe="/:@!$&'()*+,;=%~")
+        if request.query:
+            target += "?" + urlencode(request.query)
+        headers = {
+            "Host": self._base.netloc.rpartition("@")[2],
+            "Accept": "*/*",
+            "Accept-Encoding": "identity",  # a compressed body could unpack to any size
+            "User-Agent": "iris",
+            **request.headers,
+        }
+        body = b""
+        if request.form is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+            body = urlencode(request.form, doseq=True).encode()
+        elif request.json is not None:
+            headers["Content-Type"] = "application/json"
+            body = json.dumps(
+                request.json, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+            ).encode()
+        if body or request.method != "GET":
+            headers["Content-Length"] = str(len(body))
+        if request.login is not None:
+            headers["Authorization"] = "Basic " + base64.b64encode(":".join(request.login).encode()).decode()
+        lines = [(name.encode("ascii"), value.encode("utf-8")) for name, value in headers.items()]
+        return request.method, target.encode("ascii"), lines, body
+
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[AsyncClient]:
-        """Take a connection, the one that was used last, and give it back.
-
-        Each connection is a client of its own. One client with a pool would examine all of its connections for each
-        request: with a hundred connections, that costs several times as much as the request.
-        """
-        client = await self._idle.get()
+    async def _connection(self) -> AsyncIterator[Connection]:
+        """Take a connection, the one that was used last, and give it back."""
+        connection = await self._idle.get()
         try:
-            if client is None:
-                client = self._new_client()
-                self._clients.append(client)
-            yield client
+            if connection is None:
+                connection = Connection(
+                    self._reached_at(), connect_seconds=self._connect_seconds, read_seconds=self._read_seconds
+                )
+                self._opened.append(connection)
+            yield connection
         finally:
-            self._idle.put_nowait(client)
+            self._idle.put_nowait(connection)
 
-    def _new_client(self) -> AsyncClient:
-        import httpx2
-
-        if self._context is None:
-            self._context = httpx2.create_ssl_context()
-            if self._tls_ca:
-                self._context = ssl.create_default_context(cafile=self._tls_ca)
-        return httpx2.AsyncClient(
-            timeout=httpx2.Timeout(self._read_seconds, connect=self._connect_seconds),
-            limits=httpx2.Limits(max_connections=1, keepalive_expiry=KEEPALIVE_SECONDS),
-            verify=self._context,
-            follow_redirects=False,
-            trust_env=False,
-            # A compressed body could unpack to any size.
-            headers={"Accept-Encoding": "identity", "User-Agent": "iris"},
-        )
+    def _reached_at(self) -> Address:
+        if self._address is None:
+            tls = None
+            if self._base.scheme == "https":
+                tls = ssl.create_default_context(cafile=self._tls_ca or None)
+                tls.set_alpn_protocols(["http/1.1"])
+            self._address = Address(self._base.hostname or "", self._base.port or (443 if tls else 80), tls)
+        return self._address
 
 
-async def _read(response: Response) -> tuple[bytes, str]:
+async def _read(response: Response, headers: Mapping[str, str]) -> tuple[bytes, str]:
     """Return the body, and what is wrong with it. If the body cannot be read, the status is still used."""
-    import httpx2
+    import httpcore2
 
-    if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+    if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
         return b"", "compressed"
     body = bytearray()
     try:
-        async for block in response.aiter_raw():
+        async for block in response.aiter_stream():
             body += block
             if len(body) > MAX_BODY_BYTES:
                 return b"", f"longer than {MAX_BODY_BYTES} bytes"
-    except (httpx2.HTTPError, OSError):
+    except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException, OSError):
         return b"", "cut off"
     return bytes(body), ""
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")

@@ -92,8 +92,7 @@ class LiveCall:
         self._options = options
         self._report = report
         self._on_unanswered = on_unanswered
-        self._script = script
-        self._signalling = signalling
+        self._script, self._signalling = script, signalling
         self._transmission = transmission
         self._redial = redial
         self._redirects = 0
@@ -267,6 +266,7 @@ class LiveCall:
             log.warning(
                 "The audio of delivery %s was interrupted by silence: this machine is too slow",
                 self.key,
+                extra={"delivery": self.key},
             )
         await _hang_up(call)
         await speech_capture.wait_until_stored()

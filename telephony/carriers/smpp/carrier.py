@@ -131,8 +131,7 @@ class SmppCarrier(SessionCarrier):
         return f"{self._link.state}; slowed to about {round(slowed, 1 - len(str(int(slowed))))} parts a second by the SMSC"
 
     def pace(self) -> float | None:
-        limit = self._pace.limit
-        return limit / self._average_parts if limit else None
+        return limit / self._average_parts if (limit := self._pace.limit) else None
 
     def claim_size(self) -> int:
         if self._outcomes.is_on_trial:
@@ -174,7 +173,8 @@ class SmppCarrier(SessionCarrier):
                 results.append(Rejected(key=one.key, cause=Cause.REFUSED, text=str(error)))
             # Whatever the error is, this SMS was not sent, and the others can still be sent.
             except Exception as error:
-                log.exception("%s: delivery %s cannot be written as SMPP", self.alias, one.key)
+                about = {"trunk": self.alias, "delivery": one.key}
+                log.exception("%s: delivery %s cannot be written as SMPP", *about.values(), extra=about)
                 text = f"SMPP cannot carry it: {error!r}"
                 results.append(Rejected(key=one.key, cause=Cause.REFUSED, text=text))
         if messages and self._outcomes.is_on_trial:

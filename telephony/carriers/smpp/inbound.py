@@ -64,7 +64,15 @@ class InboundReader:
         try:
             return self._read(_data_sm(pdu) if pdu.command == protocol.DATA_SM else _deliver_sm(pdu))
         except Exception as error:
-            log.warning("%s: an inbound message cannot be read (%s): %s", self._alias, error, pdu.raw.hex())
+            # The rest of the PDU is left out, because it has a phone number and perhaps a text.
+            why = str(error) if type(error) is ValueError else type(error).__name__
+            log.warning(
+                "%s: an inbound message of %d bytes cannot be read (%s). Its header: %s",
+                self._alias,
+                len(pdu.raw),
+                why,
+                pdu.raw[: protocol.HEADER.size].hex(),
+            )
             return None
 
     def _read(self, message: _Inbound) -> CarrierEvent | InboundSms | Part | None:

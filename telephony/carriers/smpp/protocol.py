@@ -7,7 +7,7 @@ before it can be stored, does not say why a bind was refused, and has fixed time
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from telephony.carriers.refusals import Meaning
 from telephony.models import Cause
@@ -56,7 +56,7 @@ class Pdu:
     command: int
     status: int
     sequence: int
-    raw: bytes
+    raw: bytes = field(repr=False)
 
     @property
     def text(self) -> str:

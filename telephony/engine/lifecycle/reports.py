@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from django.conf import settings
@@ -54,8 +54,8 @@ class Report:
     cause: str = ""
     seconds: float | None = None
     playback: int | None = None
-    text: str = ""
-    digits: str = ""
+    text: str = field(default="", repr=False)  # logs show reports, but must not show numbers, texts or keys
+    digits: str = field(default="", repr=False)
 
 
 @transaction.atomic

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from telephony.engine.lifecycle.reports import Report, apply_isolated, apply_reports
-from telephony.models import Cause, Channel, DeliveryStatus
+from telephony.models import Cause, Channel, Delivery, DeliveryStatus
 from telephony.models.statuses import END, QUEUED, SUBMITTED, SUBMITTING, UNKNOWN
 from telephony.senders.queued import choose_again
 
@@ -151,33 +151,66 @@ def lose_orphans(alias: str, *, claimed_before: datetime) -> int:
 
 
 @transaction.atomic
-def reroute(*, trunk_id: int, channel: Channel, trunk_by_prefix: Mapping[str, int]) -> int:
+def reroute(
+    *,
+    trunk_id: int,
+    channel: Channel,
+    trunk_by_prefix: Mapping[str, int],
+    trunk_by_group: Mapping[tuple[int, str], int] | None = None,
+    canary: int | None = None,
+) -> int:
     """Move queued deliveries of a trunk to other trunks, at most SWEEP_SIZE; return how many.
 
-    `trunk_by_prefix` has the id of a trunk for each number prefix, including "". Deliveries that another process is
-    claiming are locked, so they are skipped. Pinned deliveries stay, because only this trunk's carrier can cancel the
-    earlier SMS. SMS get a sender that is approved for their new trunk.
+    `trunk_by_prefix` has the id of a trunk for each number prefix, including "". `trunk_by_group` has the trunks of
+    exceptions, by the id of the owner and a number prefix. All prefixes of exceptions have the same length.
+
+    Deliveries that another process is claiming are locked, so they are skipped. Pinned deliveries stay, because only this
+    trunk's carrier can cancel the earlier SMS. `canary` stays, too: the trunk is tried with it. SMS get a sender that is
+    approved for their new trunk.
     """
+    groups = trunk_by_group or {}
     with connection.cursor() as cursor:
         cursor.execute(
             f"""WITH trunks AS (
                     SELECT * FROM unnest(%s::text[], %s::bigint[]) AS w(prefix, trunk_id)
+                ), groups AS MATERIALIZED (
+                    SELECT * FROM unnest(%s::bigint[], %s::text[], %s::bigint[]) AS w(owner_id, prefix, trunk_id)
                 ), moved AS (
-                    SELECT d.id, chosen.trunk_id FROM telephony_delivery d, LATERAL (
-                        SELECT trunk_id FROM trunks WHERE starts_with(d."to", prefix)
+                    SELECT d.id, chosen.trunk_id FROM telephony_delivery d
+                      LEFT JOIN groups g ON g.owner_id = d.owner_id AND g.prefix = left(d."to", %s), LATERAL (
+                        SELECT coalesce(g.trunk_id, trunk_id) AS trunk_id FROM trunks WHERE starts_with(d."to", prefix)
                          ORDER BY length(prefix) DESC LIMIT 1) chosen
                      WHERE d.trunk_id = %s AND d.status = {QUEUED} AND d.channel = %s AND chosen.trunk_id <> d.trunk_id
-                       AND d.pinned_since IS NULL
+                       AND d.pinned_since IS NULL AND d.id IS DISTINCT FROM %s
                      ORDER BY d.id LIMIT {SWEEP_SIZE} FOR NO KEY UPDATE OF d SKIP LOCKED
                 )
                 UPDATE telephony_delivery d SET trunk_id = moved.trunk_id FROM moved WHERE d.id = moved.id
                 RETURNING d.id""",
-            [list(trunk_by_prefix), list(trunk_by_prefix.values()), trunk_id, channel.value],
+            [
+                list(trunk_by_prefix),
+                list(trunk_by_prefix.values()),
+                [owner_id for owner_id, _ in groups],
+                [prefix for _, prefix in groups],
+                list(groups.values()),
+                max((len(prefix) for _, prefix in groups), default=0),
+                trunk_id,
+                channel.value,
+                canary,
+            ],
         )
         ids = [row[0] for row in cursor.fetchall()]
     if channel is Channel.SMS:
         choose_again(ids)
     return len(ids)
+
+
+def move(delivery_id: int, *, trunk_id: int) -> None:
+    """Move a queued delivery to another trunk. An SMS gets a sender that is approved there.
+
+    Call it with the delivery's row locked.
+    """
+    Delivery.objects.filter(pk=delivery_id, status=QUEUED).update(trunk=trunk_id)
+    choose_again([delivery_id])
 
 
 @transaction.atomic

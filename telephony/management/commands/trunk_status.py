@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -20,8 +21,10 @@ from telephony.engine.trunk_queues import MAX_STATUS_AGE, PREFIX, STOPPED
 from telephony.inventory import consistency
 from telephony.models import Cause, Channel, Delivery, DeliveryStatus, LateReport, Sender, SenderStatus, Trunk
 from telephony.models.statuses import END, QUEUED
+from telephony.seeds import results
 from telephony.senders.choosing import needs_sender
 
+SEED_DAYS = 7
 DELIVERIES_EXAMINED = 100_000  # `_last_error` counts the accepted deliveries among this many newest ones
 
 
@@ -74,17 +77,17 @@ class Command(BaseCommand):
 
     def _show(self, trunk: Trunk, count: Mapping[str, Any]) -> None:
         config = settings.CARRIERS[trunk.alias]
-        pace = f"{config['CPS']:g} a second" if config.get("CPS") else "no limit"
         limit = f" of {config['CHANNELS']}" if config.get("CHANNELS") else ", no limit"
         lines = [
             ("connection", _connection(trunk)),
             ("state", _state(trunk)),
-            ("pace", pace),
+            ("pace", _pace(trunk)),
             *_senders(trunk.alias),
             *_pace_note(trunk, count["queued"]),
             ("channels", f"{count['calls']} busy{limit}"),
             ("queue", f"{count['queued']} waiting, {count['under_way']} under way"),
             *_balance(trunk.alias),
+            *_seeds(trunk.alias),
             ("last error", _last_error(trunk)),
             *_late_reports(trunk),
         ]
@@ -116,6 +119,19 @@ def _senders(alias: str) -> list[tuple[str, str]]:
     return [("senders", f"approved ones only: {count} approved, {waiting} requested")]
 
 
+def _seeds(alias: str) -> list[tuple[str, str]]:
+    """Return the line about the SMS of the last week to seed numbers; empty if there were none."""
+    found = results.figures(since=timezone.now() - timedelta(days=SEED_DAYS), trunk=alias)
+    return [
+        (
+            "seeds",
+            f"in {SEED_DAYS} days, {one.accepted} SMS to seed numbers accepted, {one.reported} reported as delivered,"
+            f" {one.arrived} seen to arrive, {one.missing} missing",
+        )
+        for one in found
+    ]
+
+
 def _balance(alias: str) -> list[tuple[str, str]]:
     """Return the line with the remaining credit at the carrier; empty if the carrier cannot be asked."""
     try:
@@ -129,9 +145,20 @@ def _state(trunk: Trunk) -> str:
     if not trunk.pause_reason:
         return "open"
     if trunk.paused_until is None:
-        return f"paused until an operator clears it: {trunk.pause_reason}"
+        if trunk.probe_at is None:
+            return f"paused until an operator resumes it: {trunk.pause_reason}"
+        left = max(0.0, (trunk.probe_at - timezone.now()).total_seconds())
+        return f"paused, tried with one call or SMS in {left:.0f} s: {trunk.pause_reason}"
     left = (trunk.paused_until - timezone.now()).total_seconds()
     return f"resting for {left:.0f} s: {trunk.pause_reason}" if left > 0 else "open"
+
+
+def _pace(trunk: Trunk) -> str:
+    in_file = settings.CARRIERS[trunk.alias].get("CPS")
+    from_file = f"{in_file:g} a second" if in_file else "no limit"
+    if trunk.cps is None:
+        return from_file
+    return f"{trunk.cps:g} a second, set at run time (in the carriers file: {from_file})"
 
 
 def _last_error(trunk: Trunk) -> str:

@@ -14,6 +14,7 @@ from accounts.counters import parse_rate
 from accounts.models import Account, User
 from iris.api.views import V0View
 from iris.broker_backoff import BackoffTimer
+from tests.scale import at_scale
 
 
 @pytest.mark.parametrize(
@@ -97,6 +98,7 @@ def test_errors_of_a_cache_that_responds_are_raised(monkeypatch: pytest.MonkeyPa
         ask(Account(pk=1))
 
 
+@pytest.mark.field
 def test_clients_that_poll_for_hours_are_never_throttled(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the default limits, a client polls the details and numbers of ten campaigns every ten seconds.
 
@@ -105,6 +107,6 @@ def test_clients_that_poll_for_hours_are_never_throttled(monkeypatch: pytest.Mon
     now = 1_800_000_000.0
     monkeypatch.setattr("time.time", lambda: now)
     account = Account(pk=1)
-    for _ in range(3 * 360):
+    for _ in range(at_scale(90, 3 * 360)):
         assert [ask(account, throttles.UserThrottle) for _ in range(2 * 10)] == [None] * 20
         now += 10

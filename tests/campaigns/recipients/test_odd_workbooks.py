@@ -27,7 +27,7 @@ from tests.scale import at_scale
 
 pytestmark = pytest.mark.django_db
 
-COUNT = at_scale(240, 3_000)
+COUNT = at_scale(112, 3_000)
 PARTS = 8  # each a test of its own
 CONVERTED = at_scale(0, 240)  # files that LibreOffice writes again, in each of its formats
 

@@ -18,12 +18,11 @@ from campaigns.reports.why import Hold, Reason, Situation
 from campaigns.runs import hopper, setting_aside
 from iris.errors import InvalidInput
 from telephony.carriers.base import Later
-from telephony.engine import held_back, pacing, restore_hold, workers
+from telephony.engine import circuit_breaker, held_back, pacing, restore_hold, workers
 from telephony.engine import lifecycle as deliveries
 from telephony.engine.held_back import TrunkHold
 from telephony.engine.lifecycle.conditions import CONDITIONS, Wait
-from telephony.engine.submission import pause_trunk
-from telephony.models import Delivery, OptOut, Purpose, TimeSlice, Trunk
+from telephony.models import Delivery, OptOut, PauseCause, Purpose, TimeSlice, Trunk
 from tests.campaigns.runs.trying import RETRY, TRUNK, begun, claim, end, step, tick
 from tests.clock import Clock, stopped_clock
 from tests.factories import make_account, make_campaign, make_delivery
@@ -166,6 +165,12 @@ class TestRuns:
         claim()
         assert why_of(campaign) == {}
 
+    def test_a_wave_that_waits_for_a_go_ahead(self) -> None:
+        campaign, _ = begun(numbers=range(9841000001, 9841000004), waves={"sizes": [1]})
+        step("completed")
+        assert "Wave 1" in only(campaign, Hold.WAVE).message
+        assert Hold.WAVE in why_of(campaign, campaign.recipients.order_by("pk").last())
+
     def test_a_trial_does_not_count_as_the_run(self) -> None:
         campaign = make_campaign(service=Service.SMS)
         runs.begin(campaign=campaign, message="Hi", individual=[campaign.recipients.all()[0].pk], trial=True)
@@ -228,14 +233,14 @@ class TestTrunks:
         assert why_of(queued) == {}
 
     def test_a_paused_trunk_says_since_when_and_why(self, queued: Campaign) -> None:
-        pause_trunk(TRUNK, reason="The password is wrong.")
+        circuit_breaker.fail(TRUNK, reason="The password is wrong.", cause=PauseCause.MISCONFIGURED)
         reason = only(queued, TrunkHold.PAUSED)
         assert (reason.since, reason.until, reason.trunk) == (NOON, None, TRUNK)
         assert "The password is wrong." in reason.message
         assert pacing.claim(TRUNK).deliveries == []
 
     def test_a_resting_trunk_says_until_when(self, queued: Campaign, clock: Clock) -> None:
-        pause_trunk(TRUNK, reason="Busy", seconds=5)
+        circuit_breaker.rest(TRUNK, reason="Busy", seconds=5)
         assert only(queued, TrunkHold.RESTS).until == NOON + timedelta(seconds=5)
         clock.advance(seconds=5)
         assert why_of(queued) == {}
@@ -298,6 +303,11 @@ class TestNumbers:
         campaign, run = begun()
         added = Recipient.objects.create(campaign=campaign, number="9841000009", to="+9779841000009")
         only(campaign, Hold.NOT_IN_RUN, added)
+
+    def test_a_number_that_a_rule_has_left_out(self) -> None:
+        campaign, _ = begun(numbers=[9841000001, "+9779841000001"], duplicates="once")
+        step("completed")
+        only(campaign, Hold.DUPLICATE, campaign.recipients.order_by("pk").last())
 
     def test_a_number_that_was_reached(self) -> None:
         campaign, _ = begun()

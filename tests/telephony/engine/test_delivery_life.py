@@ -155,7 +155,7 @@ def test_events_in_any_order_end_in_one_status_and_at_most_one_capture() -> None
     run_state_machine_as_test(
         DeliveryLife,
         settings=settings(
-            max_examples=at_scale(20, 1000),
+            max_examples=at_scale(12, 1000),
             stateful_step_count=20,
             deadline=None,
             derandomize=True,

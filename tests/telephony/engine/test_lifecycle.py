@@ -17,7 +17,8 @@ from telephony.engine import lifecycle
 from telephony.engine.lifecycle import Report
 from telephony.models import Cause, Channel, Delivery, DeliveryStatus, Purpose
 from telephony.pricing import call_credits
-from tests.factories import make_account, make_delivery, make_hold
+from tests.factories import make_account, make_audio, make_delivery, make_hold, make_trunk
+from tests.scale import at_scale
 
 pytestmark = pytest.mark.django_db
 
@@ -78,6 +79,7 @@ def test_call_costs_its_pulses_up_to_its_credit_limit(settings: Any) -> None:
     assert (short.credits, long.credits) == (Decimal("1.50"), Decimal("2.00"))
 
 
+@pytest.mark.field
 @pytest.mark.parametrize(("rate", "pulse"), [("2", 60), ("0.335", 60), ("0.125", 1), ("1.005", 30)])
 def test_call_of_any_length_captures_its_price(settings: Any, rate: str, pulse: int) -> None:
     settings.IRIS_CALL_CREDITS, settings.IRIS_CALL_PULSE_SECONDS = Decimal(rate), pulse
@@ -87,12 +89,10 @@ def test_call_of_any_length_captures_its_price(settings: Any, rate: str, pulse: 
         lengths += [
             pulses * pulse + more for more in (-0.001, -0.0005, -0.0004, 0, 0.0004, 0.0005, 0.0006, 0.001)
         ]
-    lengths += [round(chance.uniform(0, 1000 * pulse), 4) for _ in range(200)]
-    owner = make_account()
+    lengths += [round(chance.uniform(0, 1000 * pulse), 4) for _ in range(at_scale(50, 200))]
+    same = {"owner": make_account(), "trunk": make_trunk(), "audio": make_audio(), "channel": Channel.CALL}
     calls = [
-        make_delivery(
-            owner=owner, channel=Channel.CALL, status=S.SUBMITTED, item=item, credit_limit=Decimal(10**7)
-        )
+        make_delivery(**same, status=S.SUBMITTED, item=item, credit_limit=Decimal(10**7))
         for item in range(len(lengths))
     ]
     lifecycle.apply_reports(

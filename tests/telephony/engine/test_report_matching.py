@@ -46,3 +46,11 @@ def test_a_repeated_report_on_an_ended_sms_changes_nothing() -> None:
     sms(LATER, status=S.SUBMITTING)
     report(EARLIER, S.FAILED)
     assert statuses() == {EARLIER: S.COMPLETED, LATER: S.SUBMITTING}
+
+
+def test_logged_reports_show_no_texts_and_no_keys() -> None:
+    report = lifecycle.Report(
+        id=7, status=DeliveryStatus.COMPLETED, at=None, text="to 9841000001", digits="4711"
+    )
+    assert "9841000001" not in repr(report)
+    assert "4711" not in repr(report)

@@ -133,7 +133,7 @@ def test_blocked_deliveries_are_counted_in_the_log_once_a_minute(
         record.getMessage() for record in caplog.records if record.name == "telephony.engine.backlog"
     ]
     assert warning.startswith(
-        "3 deliveries wait on the trunk first: it is paused until an operator clears it"
+        "3 deliveries wait on the trunk first: it is paused until an operator resumes it"
     )
 
 

@@ -182,7 +182,7 @@ class TestDatabase:
     ) -> None:
         real = make_trunk("phones")
         monkeypatch.setattr(
-            routing, "choose_trunks", lambda requests: [(real.pk, "phones") for _ in requests]
+            routing, "choose_trunks", lambda requests, **_: [(real.pk, "phones") for _ in requests]
         )
         sms_to(live, item=1)
         ids = sms_to(twin, item=2)

@@ -1,7 +1,12 @@
-"""The documented contracts of Sparrow and Aakash."""
+"""The documented contracts of Sparrow, Aakash, and the example of docs/adding-a-carrier.md."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import json
+import threading
+import urllib.request
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -138,3 +143,38 @@ class Aakash(Contract):
         shown = rows[(page - 1) * size : page * size]
         result = {"data": shown, "total": len(rows), "last_page": last}
         self.handler.send_json(200, {"error": False, "data": {"result": result}})
+
+
+class Himal(Contract):
+    """The carrier of docs/adding-a-carrier.md."""
+
+    name = "himal"
+
+    def answer(self, path: str, form: dict[str, Any], query: dict[str, str]) -> None:
+        if self.handler.headers.get("X-Key") != TOKEN:
+            self.refuse("E01")
+            return
+        to, text = form["to"], form["text"]
+        codes = {"invalid": "E02", "login": "E01", "funds": "E03", "unknown code": "E99"}
+        fault = self.fault_of(to, text=text)
+        if fault == "done":
+            return
+        if fault:
+            self.refuse(codes[fault])
+            return
+        ref = f"H-{self.take(to, text=text)['id']}"
+        self.handler.send_json(202, {"id": ref})
+        threading.Thread(target=self.report, args=(form["report_to"], ref), daemon=True).start()
+
+    def report(self, url: str, ref: str) -> None:
+        for state in ("sent", "delivered"):
+            body = json.dumps({"id": ref, "state": state}).encode()
+            signature = hmac.new(TOKEN.encode(), body, hashlib.sha256).hexdigest()
+            headers = {"Content-Type": "application/json", "X-Signature": signature}
+            try:
+                urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=20).close()
+            except OSError as error:
+                self.server.note("report refused", url=url, error=str(error))
+
+    def refuse(self, code: str) -> None:
+        self.handler.send_json(400, {"error": code})

@@ -10,11 +10,16 @@ from django.utils import timezone
 
 from telephony.carriers.base import Submission
 from telephony.carriers.http import HttpCarrier
+from telephony.carriers.http.options import Secret
 from telephony.models import Channel
 from tests.telephony.http.far_end import BACKENDS, OPTIONS
 
 EVERY_CARRIER = pytest.mark.parametrize("name", list(BACKENDS))
-SECRETS = {"twilio": "auth_token", "sparrow": "token", "aakash": "auth_token"}
+# The option of each carrier with its login.
+SECRETS = {
+    name: next(option for option in kind.needed if kind.table[option].secret is Secret.TEXT)
+    for name, kind in BACKENDS.items()
+}
 
 
 def submission(**changes: Any) -> Submission:

@@ -4,7 +4,8 @@ python -m tests.telephony.http.server PORT FOLDER [BEHAVIOUR]
 
 FOLDER/journal.jsonl has a line for each accepted call and SMS (`taken`), each request (`asked`), and each step of a call.
 The last four digits of a number decide what goes wrong (`faults.FAULTS`). BEHAVIOUR is a JSON object: `latency` in seconds,
-`auth_token` that signs callbacks, `digits` that callees press, by number, and `hangs_up_after` seconds, by number.
+`closes` if each connection ends after one response, `auth_token` that signs callbacks, `digits` that callees press, by
+number, and `hangs_up_after` seconds, by number.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
-from tests.telephony.http.contracts import Aakash, Sparrow
+from tests.telephony.http.contracts import Aakash, Himal, Sparrow
 from tests.telephony.http.twilio import Twilio
 
 
@@ -79,6 +80,8 @@ class Handler(BaseHTTPRequestHandler):
             Twilio(self).answer(parts.path, form, query)
         elif parts.path.startswith("/v2/"):
             Sparrow(self).answer(parts.path, form, query)
+        elif parts.path.startswith("/himal/"):
+            Himal(self).answer(parts.path, form, query)
         else:
             Aakash(self).answer(parts.path, form, query)
 
@@ -90,6 +93,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
         self.wfile.write(content)
+        if self.server.behaviour.get("closes"):  # without a header that says so
+            self.close_connection = True
 
     def send_json(self, status: int, content: object, **headers: str) -> None:
         self.send(status, json.dumps(content).encode(), **headers)

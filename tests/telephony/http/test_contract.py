@@ -62,6 +62,26 @@ class OverHttp(LosesItsFarEnd):
         return self.far.received()
 
 
+class WithCallbacks(OverHttp, Reports):
+    """What the far ends have in common that report with callbacks."""
+
+    @pytest.fixture(autouse=True)
+    def _database(self, transactional_db: None) -> None:
+        self.trunk: Trunk = make_trunk(self.name)
+
+    def connect(
+        self, carrier: HttpCarrier, report_log: ReportLog, settings: Any, request: pytest.FixtureRequest
+    ) -> None:
+        """Let the door of iris receive the callbacks, and pass them to the log of the contract instead of the engine."""
+        live_server: LiveServer = request.getfixturevalue("live_server")
+        monkeypatch = request.getfixturevalue("monkeypatch")
+        settings.IRIS_PUBLIC_URL = live_server.url
+        kind, options = type(carrier), {**OPTIONS[self.name], "base_url": self.far.url}
+        settings.CARRIERS = {self.name: {"BACKEND": f"{kind.__module__}.{kind.__name__}", "OPTIONS": options}}
+        monkeypatch.setattr(callback_sets, "store", lambda alias, items: report_log(items))
+        assert get_carrier(self.name).settings == carrier.settings
+
+
 class TestSparrow(OverHttp):
     name: ClassVar = "sparrow"
     channel: ClassVar = Channel.SMS
@@ -103,27 +123,16 @@ class TestAakash(OverHttp, Reports, Polled, LooksUp):
         )
 
 
-class TestTwilioSms(OverHttp, Reports, LooksUp):
-    name: ClassVar = "twilio"
+class TestHimal(WithCallbacks):
+    """The carrier of docs/adding-a-carrier.md."""
+
+    name: ClassVar = "himal"
     channel: ClassVar = Channel.SMS
 
-    @pytest.fixture(autouse=True)
-    def _database(self, transactional_db: None) -> None:
-        self.trunk: Trunk = make_trunk("twilio")
 
-    def connect(
-        self, carrier: HttpCarrier, report_log: ReportLog, settings: Any, request: pytest.FixtureRequest
-    ) -> None:
-        """Let the door of iris receive the callbacks, and pass them to the log of the contract instead of the engine."""
-        live_server: LiveServer = request.getfixturevalue("live_server")
-        monkeypatch = request.getfixturevalue("monkeypatch")
-        settings.IRIS_PUBLIC_URL = live_server.url
-        options = {**OPTIONS["twilio"], "base_url": self.far.url}
-        settings.CARRIERS = {
-            "twilio": {"BACKEND": "telephony.carriers.twilio.TwilioCarrier", "OPTIONS": options}
-        }
-        monkeypatch.setattr(callback_sets, "store", lambda alias, items: report_log(items))
-        assert get_carrier("twilio").settings == carrier.settings
+class TestTwilioSms(WithCallbacks, LooksUp):
+    name: ClassVar = "twilio"
+    channel: ClassVar = Channel.SMS
 
     def make_unknown(self, carrier: Carrier, report_log: ReportLog, batch: Sequence[Submission]) -> None:
         for one in batch:

@@ -144,6 +144,15 @@ class TestInboundReader:
     def test_receipt_without_a_state_is_ignored(self) -> None:
         assert self.read(b"nonsense") is None
 
+    def test_log_of_an_unreadable_message_has_no_text_and_no_number(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        assert self.read(b"Confidential") is None
+        assert "a receipt without an id and without a state" in caplog.text
+        for hidden in ("Confidential", "9841000001"):
+            assert hidden not in caplog.text
+            assert hidden.encode().hex() not in caplog.text
+
 
 class TestEncoding:
     def test_gsm_alphabet_round_trips(self) -> None:

@@ -17,8 +17,7 @@ from django.utils import timezone
 from telephony.carriers.base import Unknown
 from telephony.carriers.smpp import diagnosis, resends
 from telephony.carriers.smpp.network_errors import reason_of
-from telephony.engine import delivery_reports, lifecycle
-from telephony.engine.submission import pause_trunk
+from telephony.engine import circuit_breaker, delivery_reports, lifecycle
 from telephony.models import (
     Bind,
     Cause,
@@ -151,7 +150,7 @@ class TestWords:
         assert delivery.carrier_text.endswith("no final report came in time.")
 
     def test_last_error_says_whether_the_trunk_works_since(self, trunk: Trunk, capsys: Any) -> None:
-        pause_trunk("smsc", reason="Delivery 4711: ESME_RSYSERR (0x08)", seconds=0)
+        circuit_breaker.rest("smsc", reason="Delivery 4711: ESME_RSYSERR (0x08)", seconds=0)
         call_command("trunk_status")
         assert "ESME_RSYSERR (0x08) (0 s ago; it has accepted nothing since)" in capsys.readouterr().out
         Trunk.objects.filter(pk=trunk.pk).update(last_error_at=timezone.now() - timedelta(minutes=3))

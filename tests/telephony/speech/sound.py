@@ -12,8 +12,7 @@ import pytest
 
 from telephony.models import Audio
 from telephony.speech import audio, loudness, speech_processes
-from telephony.speech.engine import Pcm
-from telephony.speech.synthesis import VoiceConfig
+from telephony.speech.engine import Pcm, VoiceConfig
 
 RATE = 8000
 

@@ -16,13 +16,13 @@ from django.test.utils import CaptureQueriesContext
 from telephony import speech
 from telephony.models import Audio
 from telephony.speech import audio, store, voices
-from telephony.speech.fragments import (
+from telephony.speech.fragments import cut_at_gaps
+from telephony.speech.spoken_parts import (
     CLAUSE_PAUSE,
     EDGE_SILENCE,
     HEAD_SILENCE,
     SENTENCE_PAUSE,
     TAIL_SILENCE,
-    cut_at_gaps,
 )
 from tests.telephony.speech.sound import (
     RATE,

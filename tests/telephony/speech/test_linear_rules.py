@@ -17,9 +17,9 @@ from telephony import numbering, optouts, placeholders, segments
 from telephony.carriers.sip.causes import outcome_of
 from telephony.carriers.smpp import encoding as smpp_texts
 from telephony.carriers.smpp import receipts
-from telephony.speech import english, legacy_fonts, nepali, normalization, romanized
+from telephony.speech import english, legacy_fonts, nepali, romanized
 from telephony.speech.attachment import attachment_end, attachment_start
-from telephony.speech.engine import Unspeakable
+from telephony.speech.engine import MAX_CHARACTERS, Unspeakable
 from telephony.speech.fragments import Utterance, cut_at_gaps
 from telephony.speech.nepali_words import split_trailing_number
 from telephony.speech.nfc import MAX_MARKS, to_nfc, without_compatibility_forms
@@ -81,23 +81,26 @@ READERS: dict[str, Callable[[str], Any]] = {
 }
 
 
+@pytest.mark.field
 @pytest.mark.parametrize("number", range(len(nepali.RULES)))
 def test_each_nepali_rule_runs_in_linear_time(number: int) -> None:
     pattern, say = nepali.RULES[number]
-    for text in texts():
+    for text in texts(part=number):
         assert_linear(partial(pattern.sub, say), text)
 
 
+@pytest.mark.field
 @pytest.mark.parametrize("number", range(len(english.RULES)))
 def test_each_english_rule_runs_in_linear_time(number: int) -> None:
     pattern, say = english.RULES[number]
-    for text in texts():
+    for text in texts(part=number):
         assert_linear(partial(pattern.sub, say), text)
 
 
+@pytest.mark.field
 @pytest.mark.parametrize("reader", READERS)
 def test_each_reader_runs_in_linear_time(reader: str) -> None:
-    for text in texts():
+    for text in texts(part=list(READERS).index(reader)):
         assert_linear(READERS[reader], text)
 
 
@@ -189,7 +192,7 @@ def test_nfc_keeps_a_limited_number_of_consecutive_marks() -> None:
 def test_text_beyond_the_length_limit_is_rejected_unread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nepali, "to_words", lambda text: pytest.fail("the text was read"))
     with pytest.raises(Unspeakable, match="at most"):
-        spoken_form("1" * (normalization.MAX_CHARACTERS + 1), language="ne")
+        spoken_form("1" * (MAX_CHARACTERS + 1), language="ne")
 
 
 @pytest.mark.parametrize("ids", receipts.MessageIdFormat)

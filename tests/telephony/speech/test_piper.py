@@ -15,7 +15,7 @@ from iris.errors import Unavailable
 from telephony import speech
 from telephony.models import Audio, Voice
 from telephony.speech import loudness, piper, synthesis, voices
-from telephony.speech.engine import Pcm, Unspeakable
+from telephony.speech.engine import Pcm, Unspeakable, VoiceConfig
 from telephony.speech.piper import Piper
 from tests.telephony.speech.sound import (
     count_pauses,
@@ -227,7 +227,7 @@ def test_gain_of_a_voice_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(loudness, "measure_gain", gain_of)
 
-    config = synthesis.VoiceConfig("en_joe", "piper", "en", {"model": MODEL}, 1.0)
+    config = VoiceConfig("en_joe", "piper", "en", {"model": MODEL}, 1.0)
     for text in ("One", "Two", "Three"):
         synthesis.synthesize(config, text, before=0, after=0, heartbeat=lambda: None)
 

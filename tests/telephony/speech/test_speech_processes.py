@@ -17,7 +17,7 @@ from django.db import connections
 from telephony import speech
 from telephony.models import Audio
 from telephony.speech import speech_pool, speech_processes
-from telephony.speech.synthesis import VoiceConfig
+from telephony.speech.engine import VoiceConfig
 from tests.live import ROOT, wait_for
 from tests.telephony.speech import wild_speech as wild
 from tests.telephony.speech.sound import telephone_audio
@@ -192,7 +192,7 @@ def test_speech_process_ends_when_its_parent_is_killed(text: str, tmp_path: Path
     code = (
         "import threading, time, django; django.setup()\n"
         "from telephony.speech import speech_processes as processes\n"
-        "from telephony.speech.synthesis import VoiceConfig\n"
+        "from telephony.speech.engine import VoiceConfig\n"
         "config = VoiceConfig('np_rija', 'espeak', 'ne', {}, 1.0)\n"
         f"say = lambda: list(processes.synthesize_texts(config, [({text!r}, 0.0, 0.0)], names=['']))\n"
         "threading.Thread(target=say, daemon=True).start()\n"

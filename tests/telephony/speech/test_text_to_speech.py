@@ -19,8 +19,8 @@ from iris.errors import InvalidInput
 from telephony import speech
 from telephony.models import Audio
 from telephony.speech import audio, store
+from telephony.speech.engine import MAX_CHARACTERS
 from telephony.speech.espeak import Espeak
-from telephony.speech.normalization import MAX_CHARACTERS
 from tests.telephony.speech.sound import median_pitch, peak_level, record_engine_texts, telephone_audio
 from tests.telephony.speech.spoken_texts import SENTENCE
 

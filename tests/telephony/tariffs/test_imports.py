@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from iris import csv_files
 from iris.errors import InvalidInput
 from telephony import tariffs
 from telephony.models import PriceList, Tariff, TariffPrice
-from telephony.tariffs import csv_files, price_lists
+from telephony.tariffs import price_lists
 from telephony.tariffs.imports import import_prices
 from tests.factories import make_account
 from tests.telephony.tariffs.making import call, csv_file, make_tariff, sms

@@ -1,0 +1,120 @@
+"""Choose which of a run's next recipients it contacts, and which its rules leave out. The hopper takes them in order.
+
+Duplicates are certain when the recipients are read. How often a number was contacted is certain only in the transaction that
+queues the deliveries (`confirm`). `take` counts, too, so that no speech is made and no credits are counted for recipients
+that will be left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+from django.db.models import QuerySet
+
+from campaigns import duplicates
+from campaigns.models import Campaign, LeftOut, Recipient, Run
+from campaigns.runs import frequency_cap
+from campaigns.runs.delivery_requests import Addressee, addressees
+from campaigns.runs.rules import ContactRules, rules_of
+from iris.errors import InvalidInput
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Intake:
+    """The next recipients of a run, in its order, and why some of them are left out. `is_last`: no others follow."""
+
+    recipients: list[Addressee]
+    left_out: Mapping[int, LeftOut]
+    is_last: bool
+
+    @property
+    def contacts(self) -> list[Addressee]:
+        return [one for one in self.recipients if one.pk not in self.left_out]
+
+    def without(self, ids: Collection[int], reason: LeftOut) -> Intake:
+        """Leave out these recipients, too."""
+        return replace(self, left_out={**self.left_out, **dict.fromkeys(ids, reason)}) if ids else self
+
+    def first(self, count: int) -> Intake:
+        """Return the part that ends before the recipient after the first `count` contacts."""
+        contacts = self.contacts
+        if len(contacts) <= count:
+            return self
+        before = [one for one in self.recipients if one.pk < contacts[count].pk]
+        return replace(self, recipients=before, is_last=False)
+
+    @property
+    def reasons(self) -> dict[int, LeftOut]:
+        """Why recipients of this part are left out."""
+        return {one.pk: self.left_out[one.pk] for one in self.recipients if one.pk in self.left_out}
+
+    def count(self, reason: LeftOut) -> int:
+        """Return how many recipients of this part are left out for this reason."""
+        return sum(one == reason for one in self.reasons.values())
+
+
+def contacts_among(
+    recipients: QuerySet[Recipient], count: int, *, campaign: Campaign, rules: ContactRules
+) -> tuple[QuerySet[Recipient], int]:
+    """Return those of these `count` recipients that a run with these rules may contact, and their number.
+
+    It leaves out the recipients of a locked campaign that are known to be duplicates. Raises InvalidInput if all are.
+    """
+    if not rules.once_per_number:
+        return recipients, count
+    duplicates.mark_in_request(campaign)
+    known = duplicates.known(campaign)
+    others = count - recipients.filter(known).count()
+    if not others:
+        raise InvalidInput(
+            "Each of these numbers comes earlier in the campaign, too. With duplicates “once”, there is nobody to call or"
+            " text. Begin it for the earlier ones, or with duplicates “keep”.",
+            code="only_duplicates",
+        )
+    return recipients.exclude(known), others
+
+
+def is_ready(run: Run) -> bool:
+    """Return whether the duplicates among the run's recipients are known. If not, mark the next of them."""
+    if not rules_of(run).once_per_number or duplicates.are_marked(run.campaign, up_to=run.last_recipient):
+        return True
+    return duplicates.mark_next(run.campaign_id)
+
+
+def take(run: Run, *, limit: int, count_contacts: bool) -> Intake:
+    """Return the run's next recipients, at most `limit` and no more than its wave has room for.
+
+    Without `count_contacts`, the frequency cap is not looked at before `confirm`.
+    """
+    recipients = addressees(run.untouched()[:limit])
+    taken = Intake(recipients=recipients, left_out={}, is_last=len(recipients) < limit)
+    if not recipients:
+        return taken
+    rules = rules_of(run)
+    if rules.once_per_number:
+        taken = taken.without(_duplicates_among(run, recipients), LeftOut.DUPLICATE)
+    if rules.frequency_cap is not None and count_contacts:
+        over = frequency_cap.over_cap(run, rules.frequency_cap, taken.contacts)
+        taken = taken.without(over, LeftOut.FREQUENCY_CAP)
+    return taken if run.wave_room is None else taken.first(run.wave_room)
+
+
+def confirm(run: Run, taken: Intake) -> Intake:
+    """Return the recipients with everybody left out whom the frequency cap forbids. Call it first in a transaction.
+
+    Until the transaction ends, no other run of the account can contact anybody under a cap.
+    """
+    cap = rules_of(run).frequency_cap
+    if cap is None or not taken.recipients:
+        return taken
+    frequency_cap.lock_counts(run)
+    return taken.without(frequency_cap.over_cap(run, cap, taken.contacts), LeftOut.FREQUENCY_CAP)
+
+
+def _duplicates_among(run: Run, recipients: list[Addressee]) -> list[int]:
+    marked = Recipient.objects.filter(
+        campaign_id=run.campaign_id, duplicate=True, pk__range=(recipients[0].pk, recipients[-1].pk)
+    )
+    ids = {one.pk for one in recipients}
+    return [pk for pk in marked.values_list("pk", flat=True) if pk in ids]

@@ -1,0 +1,145 @@
+"""The step with the words: text, voice, recording, and what people will read and hear."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from accounts.api.throttles import TrialThrottle
+from accounts.permissions import Permission
+from campaigns import services
+from campaigns.models import Campaign, Service, Source
+from console.access import page
+from console.errors import sentence_of
+from console.forms import SPEEDS, MessageForm
+from console.previews import preview_of, problem_of, sms_size
+from console.render import render_page, render_part
+from console.surveys import SurveyForm
+from console.views.steps import BOTH, editable, go_on, step_context
+from console.visits import ConsoleRequest
+from iris.errors import IrisError, Throttled
+from iris.storable import storable
+from telephony import speech
+from telephony.speech import audio as recordings
+from telephony.speech import trials
+
+
+@page(Permission.PREPARE, methods=BOTH)
+def message(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
+    campaign = editable(request, campaign_id)
+    if campaign.service == Service.SURVEY:
+        return _questions(request, campaign)
+    form = MessageForm(
+        request.POST or None, request.FILES or None, initial=_stored(campaign), campaign=campaign
+    )
+    if request.method == "POST" and form.is_valid():
+        try:
+            services.update_campaign(campaign=campaign, **_fields(form.cleaned_data))
+        except IrisError as error:
+            form.add_error(None, sentence_of(error))
+        else:
+            return go_on(request, campaign, "step-message")
+    text = form["message"].value() or ""
+    context = {
+        "form": form,
+        "tags": campaign.tags,
+        **_checked(campaign, text, form["sms_message"].value() if "sms_message" in form.fields else None),
+        **step_context("step-message", campaign=campaign),
+    }
+    return render_page(request, "console/step_message.html", context)
+
+
+@page(Permission.PREPARE, methods=("POST",))
+def check(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
+    """Answer what the text that is being typed would be: segments, problems, and what one person reads."""
+    campaign = editable(request, campaign_id)
+    text = storable(request.POST.get("message", ""))
+    sms = storable(request.POST.get("sms_message", ""))
+    chosen = request.POST.get("recipient", "")
+    recipient_id = int(chosen) if chosen.isascii() and chosen.isdecimal() and len(chosen) < 19 else None
+    context = _checked(campaign, text, sms, recipient_id=recipient_id)
+    return render_part(request, "console/message_check.html", {"campaign": campaign, **context})
+
+
+@page(Permission.PREPARE, methods=("POST",))
+def listen(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
+    """Speak the beginning of the text as the shown person would hear it, and answer a player."""
+    campaign = editable(request, campaign_id)
+    spoken = preview_of(campaign, message=storable(request.POST.get("message", ""))).spoken
+    context: dict[str, Any] = {}
+    try:
+        if not TrialThrottle().allow(f"account:{request.visit.account.pk}"):
+            raise Throttled(
+                "Too many samples in a short time. Wait a minute and try again.", code="throttled"
+            )
+        audio = trials.speak(
+            account=request.visit.account,
+            text=trials.beginning_of(spoken.strip()),
+            voice=speech.resolve(request.POST.get("voice", "")),
+            speed=float(_speed(request.POST.get("speed", ""))),
+        )
+        context["address"] = reverse("audio", args=[audio.name, "mp3"])
+    except IrisError as error:
+        context["problem"] = sentence_of(error)
+    return render_part(request, "console/player.html", context)
+
+
+def _questions(request: ConsoleRequest, campaign: Campaign) -> HttpResponse:
+    form = SurveyForm(request.POST or None, campaign=campaign)
+    if request.method == "POST" and form.is_valid():
+        try:
+            form.save()
+        except IrisError as error:
+            form.problem = sentence_of(error)
+        else:
+            if "more" in request.POST:
+                return redirect("console:step-message", request.visit.account.pk, campaign.pk)
+            return go_on(request, campaign, "step-message")
+    context = {"form": form, **step_context("step-message", campaign=campaign)}
+    return render_page(request, "console/step_questions.html", context)
+
+
+def _stored(campaign: Campaign) -> dict[str, Any]:
+    return {
+        "message": campaign.message,
+        "sms_message": campaign.sms_message,
+        "voice": campaign.voice or speech.resolve(None),
+        "speed": f"{campaign.speed.normalize():f}",
+        "source": campaign.source or (Source.AUDIO.value if campaign.audio else Source.MESSAGE.value),
+    }
+
+
+def _fields(cleaned: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of the campaign that the form changes."""
+    fields: dict[str, Any] = {
+        name: cleaned[name] for name in ("message", "sms_message", "voice", "speed") if name in cleaned
+    }
+    if cleaned.get("source"):
+        fields["source"] = Source(cleaned["source"])
+    if cleaned.get("recording"):
+        fields["audio"] = recordings.store_upload(cleaned["recording"])
+        fields["source"] = Source.AUDIO
+    return fields
+
+
+def _checked(
+    campaign: Campaign, text: str, sms: str | None, *, recipient_id: int | None = None
+) -> dict[str, Any]:
+    service = Service(campaign.service)
+    written = sms or text
+    return {
+        "size": sms_size(campaign, written) if service.texts else None,
+        "people": campaign.number_count,
+        "problem": problem_of(campaign, text) or (problem_of(campaign, sms) if sms else ""),
+        "preview": preview_of(campaign, message=text, sms_message=sms or "", recipient_id=recipient_id),
+    }
+
+
+def _speed(text: str) -> Decimal:
+    """Return the speed that was chosen, or the usual one for everything that cannot be chosen."""
+    speed = text if text in dict(SPEEDS) else "1"
+    return Decimal(speed)

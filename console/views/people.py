@@ -1,0 +1,116 @@
+"""The step with the people: upload a sheet or write numbers, and see at once which rows are wrong."""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO, cast
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from accounts.permissions import Permission
+from campaigns.models import Campaign, Recipient
+from campaigns.recipients import editing
+from campaigns.recipients.clearing import remove_all_recipients
+from campaigns.reports.hindrances import Kind, of_imports
+from campaigns.reports.totals import operators_of
+from console.access import page
+from console.errors import sentence_of
+from console.numerals import grouped
+from console.render import render_page
+from console.views.steps import BOTH, editable, go_on, step_context
+from console.visits import ConsoleRequest
+from iris.errors import IrisError
+from iris.storable import storable
+
+SHOWN_PEOPLE, SHOWN_TAGS = 5, 6
+SKIPPED = "console_skipped_rows"  # in the session: the rows that the last upload has left out
+MAX_WRITTEN = 1_000_000  # characters of numbers that are written by hand
+EXAMPLE = (
+    "\ufeffnumber,name,ward,amount\r\n"
+    "9841000001,सीता श्रेष्ठ,5,1200\r\n"
+    "9851000002,Ram Thapa,7,850\r\n"
+    "9803000003,माया गुरुङ,5,400\r\n"
+)
+
+
+@page(Permission.PREPARE, methods=BOTH)
+def people(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
+    campaign = editable(request, campaign_id)
+    problem, errors = "", list[dict[str, Any]]()
+    if request.method == "POST":
+        if not (request.FILES.get("sheet") or request.POST.get("numbers", "").strip()):
+            return go_on(request, campaign, "step-people")
+        try:
+            skipped = _add(request, campaign)
+        except IrisError as error:
+            problem, errors = sentence_of(error), error.errors
+        else:
+            # Shown by the next page, which can be loaded again without adding everybody a second time.
+            request.session[SKIPPED] = {"campaign": campaign.pk, "rows": skipped}
+            return redirect("console:step-people", request.visit.account.pk, campaign.pk)
+    elif request.session.get(SKIPPED, {}).get("campaign") == campaign.pk:
+        errors = request.session.pop(SKIPPED)["rows"]
+    first = list(Recipient.objects.filter(campaign=campaign).order_by("pk")[:SHOWN_PEOPLE])
+    tags = campaign.tags[:SHOWN_TAGS]
+    waits = of_imports(campaign)
+    context = {
+        "problem": problem,
+        "row_errors": [(error.get("row"), error["message"]) for error in errors if "message" in error],
+        "number_column": request.POST.get("number_column", ""),
+        "numbers": request.POST.get("numbers", "") if problem or errors else "",
+        "tags": tags,
+        "more_tags": len(campaign.tags) - len(tags),
+        "rows": [(one.number, [one.tags.get(tag, "") for tag in tags]) for one in first],
+        "operators": sorted(operators_of(campaign).items(), key=lambda pair: -pair[1]),
+        "importing": next((one for one in waits if one.kind == Kind.IMPORTING), None),
+        "import_failed": next((one for one in waits if one.kind == Kind.IMPORT_FAILED), None),
+        "has_run": campaign.runs.exists(),
+        **step_context("step-people", campaign=campaign),
+    }
+    return render_page(request, "console/step_people.html", context)
+
+
+@page(Permission.PREPARE, methods=("POST",))
+def clear(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
+    campaign = editable(request, campaign_id)
+    removed = remove_all_recipients(campaign=campaign)
+    messages.success(
+        request,
+        ngettext("%(count)s person removed.", "%(count)s people removed.", removed)
+        % {"count": grouped(removed)},
+    )
+    return redirect("console:step-people", request.visit.account.pk, campaign.pk)
+
+
+@page(Permission.VIEW)
+def example(request: ConsoleRequest) -> HttpResponse:
+    """Answer a sheet that shows how lists of people look."""
+    headers = {"Content-Disposition": 'attachment; filename="people.csv"'}
+    return HttpResponse(EXAMPLE, content_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _add(request: ConsoleRequest, campaign: Campaign) -> list[dict[str, Any]]:
+    """Add what was uploaded or written. Return the rows that were skipped. Raises IrisError if nothing was added."""
+    sheet = request.FILES.get("sheet")
+    if sheet is not None:
+        column = storable(request.POST.get("number_column", "")).strip()
+        imported = editing.import_sheet(
+            campaign=campaign, file=cast(BinaryIO, sheet.file), number_column=column
+        )
+        added, errors = imported.rows, imported.errors
+        if imported.in_background:
+            messages.info(request, _("The sheet is large, so the server imports it in the background."))
+            return errors
+    else:
+        written = storable(request.POST.get("numbers", "")[:MAX_WRITTEN])
+        rows = [(line.strip(), dict[str, Any]()) for line in written.replace(",", "\n").splitlines()]
+        result = editing.add_recipients(campaign=campaign, rows=[row for row in rows if row[0]])
+        added, errors = len(result.recipients), result.errors
+    messages.success(
+        request,
+        ngettext("%(count)s person added.", "%(count)s people added.", added) % {"count": grouped(added)},
+    )
+    return errors

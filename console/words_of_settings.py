@@ -1,0 +1,75 @@
+"""What the settings of an account are called, and how their values are shown."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts.models.accounts import Duplicates, Language
+from console.numerals import in_digits
+from console.vocabulary import SERVICES
+from telephony import speech
+
+SETTINGS: dict[str, Promise] = {
+    "name": gettext_lazy("Name of the account"),
+    "time_zone": gettext_lazy("Time zone"),
+    "language": gettext_lazy("Language of the voice, if a campaign names no voice"),
+    "default_services": gettext_lazy("How new campaigns reach people"),
+    "default_voice": gettext_lazy("Voice of new campaigns"),
+    "default_caller": gettext_lazy("Number from which new campaigns call"),
+    "default_spending_limit": gettext_lazy("The most credits that a new campaign may cost"),
+    "approval_above": gettext_lazy("Campaigns for more people than this need approval"),
+    "approval_hours": gettext_lazy("Hours in which a campaign must be approved"),
+    "retry": gettext_lazy("Trying again"),
+    "calling_hours": gettext_lazy("Hours in which people are contacted"),
+    "duplicates": gettext_lazy("If a campaign has a number several times"),
+    "frequency_cap": gettext_lazy("How often a number may be contacted"),
+    "waves": gettext_lazy("Waves"),
+    "opt_out_words": gettext_lazy("Words with which people opt out"),
+    "opt_out_key": gettext_lazy("People opt out with the key 9 during a call"),
+    "announce_recording": gettext_lazy("Calls say that answers are recorded"),
+    "keep_messages_days": gettext_lazy("Days for which calls and messages are kept"),
+    "keep_recordings_days": gettext_lazy("Days for which recorded answers are kept"),
+    "keep_recipients_days": gettext_lazy("Days for which the people of campaigns are kept"),
+}
+
+# Settings with several values, which pages show as the API does.
+RULES = ("retry", "calling_hours", "frequency_cap", "waves", "opt_out_words")
+LANGUAGES: dict[str, Promise] = {
+    Language.NEPALI: gettext_lazy("Nepali"),
+    Language.ENGLISH: gettext_lazy("English"),
+}
+
+
+DUPLICATES: dict[str, Promise] = {
+    Duplicates.KEEP: gettext_lazy("contact every person, also with the same number"),
+    Duplicates.ONCE: gettext_lazy("contact every number once"),
+}
+# How the triggers of the audit log write that a setting is off, and true and false.
+_OFF, _YES, _NO = (None, "", "off"), (True, "true"), (False, "false")
+
+
+def shown_setting(name: str, value: Any) -> str:
+    """Return the value of a setting as people read it. It comes from the account, or from the audit log as text."""
+    if value in _YES:
+        return _("yes")
+    if value in _NO:
+        return _("no")
+    if value in _OFF:
+        return _("none")
+    if name == "duplicates":
+        return str(DUPLICATES.get(value, value))
+    if name in RULES:
+        return _("a rule: %(rule)s") % {"rule": value if isinstance(value, str) else json.dumps(value)}
+    if name == "default_services":
+        return str(SERVICES.get(value, value))
+    if name == "language":
+        return str(LANGUAGES.get(value, value))
+    if name == "default_voice":
+        voice = speech.catalogue().get(value)
+        return str(value) if voice is None else voice.display
+    return str(value) if name in ("name", "time_zone", "default_caller") else in_digits(str(value))

@@ -1,0 +1,216 @@
+"""The console in a real browser: a person's whole journey, and the layout of every page in both languages.
+
+Set SCREENSHOTS to a folder to keep pictures of the pages.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.test import Client
+from pytest_django.live_server_helper import LiveServer
+
+from campaigns.models import Campaign
+from iris.health import record_heartbeat
+from telephony.engine.routing import get_or_create_trunks
+from telephony.models import Sender, SenderStatus
+from tests import engine
+from tests.conftest import require_module, require_program
+from tests.console.test_operator import PAGES as OPERATOR_PAGES
+from tests.console.test_operator import address, set_up_second_factor
+from tests.console.test_pages import readable
+from tests.console.world import client_for, make_world
+from tests.factories import make_account, make_user, owner_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+WIDTHS = (360, 1440)
+SCREENSHOTS = os.environ.get("SCREENSHOTS")
+
+
+@pytest.fixture(scope="module")
+def playwright() -> Iterator[Any]:
+    # Playwright runs an event loop in the thread of the test, in which Django would refuse to use the database.
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        yield require_module("playwright.sync_api")
+
+
+@pytest.fixture(scope="module")
+def chromium(playwright: Any) -> Iterator[Any]:
+    path = require_program("chromium")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Any) -> Iterator[Any]:
+    context = chromium.new_context(viewport={"width": 360, "height": 740}, locale="en-GB")
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    yield page
+    context.close()
+    assert problems == []  # such as a script or style that the Content-Security-Policy refuses
+
+
+@pytest.fixture(scope="module")
+def axe() -> Any:
+    return require_module("axe_playwright_python.sync_playwright").Axe()
+
+
+def barriers(page: Any, axe: Any) -> list[str]:
+    """Return what keeps people from using the page, such as too little contrast for those who see badly."""
+    found = axe.run(page).response["violations"]
+    return [
+        f"{one['id']}: {one['nodes'][0]['html']}" for one in found if one["impact"] in ("serious", "critical")
+    ]
+
+
+@pytest.fixture
+def look(page: Any, axe: Any) -> Callable[[str], None]:
+    """Check that the page fits its window, on a telephone and on a desktop, and that axe finds no serious barrier.
+
+    With SCREENSHOTS, also keep dark pictures.
+    """
+
+    def look(name: str) -> None:
+        for scheme in ("light", "dark") if SCREENSHOTS else ("light",):
+            for width in WIDTHS:
+                page.emulate_media(color_scheme=scheme)
+                page.set_viewport_size({"width": width, "height": 740})
+                assert page.evaluate("document.documentElement.scrollWidth") <= width, (name, width)
+                if SCREENSHOTS:
+                    page.screenshot(path=Path(SCREENSHOTS) / f"{name}-{scheme}-{width}.png", full_page=True)
+        # The pages of both languages differ only in their words.
+        for scheme in () if name.endswith("-ne") else ("dark", "light"):
+            page.emulate_media(color_scheme=scheme)
+            assert barriers(page, axe) == [], (name, scheme)
+        page.emulate_media(color_scheme="light")
+
+    return look
+
+
+def sign_in(page: Any, client: Client, server: LiveServer) -> None:
+    """Give the browser the session of a test client."""
+    session = client.cookies[settings.SESSION_COOKIE_NAME].value
+    page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": server.url}])
+
+
+def test_a_person_sends_the_first_campaign(
+    page: Any, live_server: LiveServer, look: Callable[[str], None], playwright: Any, tmp_path: Path
+) -> None:
+    account = make_account(
+        name="Ward office", credits=500, email="sita@example.com", password="secret-password"
+    )
+    sheet = tmp_path / "people.csv"
+    sheet.write_text("number,name\n9841000001,सीता\n9841000002,राम\n12,x\n", encoding="utf-8")
+    page.goto(f"{live_server.url}/")
+    page.get_by_label("E-mail address").fill("sita@example.com")
+    page.get_by_label("Password").fill("secret-password")
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    look("journey-1-home")
+    page.get_by_role("link", name="Make your first campaign").click()
+    page.get_by_label("Name").fill("Water cut")
+    page.get_by_text("Text messages", exact=True).click()
+    page.get_by_role("button", name="Save and continue", exact=True).click()
+    page.get_by_label("Message", exact=True).press_sequentially("Namaste {name}, no water tomorrow.")
+    playwright.expect(page.locator("#checked")).to_contain_text("characters fit into the last part")
+    look("journey-2-message")
+    page.get_by_role("button", name="Save and continue", exact=True).click()
+    page.get_by_label("File").set_input_files(sheet)
+    page.get_by_role("button", name="Upload").click()
+    playwright.expect(page.locator("main")).to_contain_text("2 people are in the list")
+    playwright.expect(page.locator("main")).to_contain_text("Rows that were left out")
+    look("journey-3-people")
+    page.get_by_role("button", name="Continue", exact=True).click()
+    page.get_by_role("button", name="Save and continue", exact=True).click()
+    playwright.expect(page.locator("main")).to_contain_text("Namaste सीता, no water tomorrow.")
+    look("journey-4-review")
+    page.get_by_role("button", name="Send 2 text messages").click()
+    playwright.expect(page.locator("main")).to_contain_text("The campaign has begun.")
+    record_heartbeat()
+    look("journey-5-running")
+    engine.run_to_the_end()
+    # The page has kept itself up to date, and asks for nothing more.
+    playwright.expect(page.locator("#live")).to_contain_text("Finished")
+    assert page.locator("#live").get_attribute("hx-get") is None
+    look("journey-6-finished")
+    assert Campaign.objects.get(owner=account).recipients.filter(status=100).count() == 2
+    page.locator("#live").get_by_role("link", name="2", exact=True).first.click()
+    page.get_by_role("link", name="9841000001").click()
+    playwright.expect(page.locator("main")).to_contain_text("Every attempt")
+    look("journey-7-person")
+
+
+def test_every_page_fits_its_window_in_both_languages(
+    page: Any, live_server: LiveServer, look: Callable[[str], None]
+) -> None:
+    world = make_world(size=2)
+    record_heartbeat()
+    sign_in(page, client_for(world.owner), live_server)
+    for language in ("en", "ne"):
+        page.context.add_cookies([{"name": "django_language", "value": language, "url": live_server.url}])
+        for name in readable(world):
+            if name in (
+                "example-sheet",
+                "statement-csv",
+                "audit-csv",
+                "report",
+                "campaign-live",
+                "number-release",
+                "conversation",
+            ):
+                continue
+            page.goto(live_server.url + world.address(name))
+            look(f"{name}-{language}")
+        page.goto(f"{live_server.url}{world.address('conversation')}?with=%2B9779841000001")
+        look(f"conversation-{language}")
+    page.goto(live_server.url + world.address("campaign", campaign_id=world.running.pk))
+    look("running")
+    page.goto(f"{live_server.url}/accounts/")
+    look("sign-in-home")
+
+
+def test_the_operator_area_fits_its_window_in_both_languages(
+    page: Any, live_server: LiveServer, look: Callable[[str], None]
+) -> None:
+    world = make_world()
+    record_heartbeat()
+    get_or_create_trunks()
+    Sender.objects.create(owner=world.account, address="WARD5", operator="ntc", status=SenderStatus.REQUESTED)
+    operator = make_user(is_staff=True, is_superuser=True)
+    set_up_second_factor(operator)
+    sign_in(page, client_for(operator), live_server)
+    for language in ("en", "ne"):
+        page.context.add_cookies([{"name": "django_language", "value": language, "url": live_server.url}])
+        for name in OPERATOR_PAGES:
+            page.goto(live_server.url + address(name, world))
+            look(f"{name}-{language}")
+    page.goto(live_server.url + address("operator-account", world))
+    page.locator("#reason").fill("A member has called")
+    page.locator("form:has(#reason) button").click()
+    look("looking-at-an-account")
+
+
+def test_a_page_is_usable_without_a_mouse(page: Any, live_server: LiveServer) -> None:
+    account = make_account(name="Ward office", credits=5)
+    sign_in(page, client_for(owner_of(account)), live_server)
+    page.goto(f"{live_server.url}/")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "To the content"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "content"
+    page.locator("summary").first.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("details.menu[open]").count() == 1
+    page.keyboard.press("Escape")
+    assert page.locator("details.menu[open]").count() == 0

@@ -1,0 +1,139 @@
+"""Every status, cause and kind has its word for people, and dates and numbers are written as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.utils import timezone, translation
+
+from accounts.account_settings import SETTINGS as STORED_SETTINGS
+from accounts.actors import ActorKind
+from accounts.audit_sentences import ACTIONS, OBJECT_KINDS
+from accounts.models import AuditEntry, CreditEntry
+from accounts.permissions import PRESETS, Permission
+from accounts.signin.views import PRESETS as PRESET_NAMES
+from campaigns.models import RunStatus, Service
+from campaigns.reports.hindrances import Hindrance, Kind
+from console import calendars, explanations, numerals, vocabulary
+from console.words_of_audit import OBJECTS, SENTENCES, changes_of, sentence_of
+from console.words_of_credits import KINDS
+from console.words_of_people import PERMISSIONS
+from console.words_of_settings import SETTINGS
+from telephony.models import FINAL, Cause, Channel, DeliveryStatus, OptOutWay
+from telephony.numbering import Operator
+
+
+@pytest.fixture(params=["en", "ne"])
+def language(request: pytest.FixtureRequest) -> Iterator[str]:
+    with translation.override(request.param):
+        yield request.param
+
+
+def test_every_status_has_a_word_and_a_sentence() -> None:
+    assert set(vocabulary.CAMPAIGN) == {*vocabulary.Stage, *RunStatus} - {RunStatus.WITHDRAWN}
+    assert set(vocabulary.RECIPIENT) == {None, *DeliveryStatus}
+    assert set(vocabulary.CAUSES) == set(Cause) - {Cause.NONE}
+    assert set(vocabulary.SERVICES) == set(Service)
+    assert set(vocabulary.CHANNELS) == set(Channel)
+    assert set(vocabulary.OPERATORS) == set(Operator)
+    assert set(vocabulary.OUTCOMES) == {status for status in DeliveryStatus if status >= FINAL}
+    assert {*vocabulary.OUTCOMES, *vocabulary.UNDER_WAY, DeliveryStatus.QUEUED} == set(DeliveryStatus)
+    assert set(KINDS) == set(CreditEntry.Kind)
+    assert set(PERMISSIONS) == set(Permission)
+    assert set(vocabulary.WAYS) == set(OptOutWay) - {OptOutWay.UNKNOWN}
+    assert set(OBJECTS) == set(OBJECT_KINDS)
+    assert {action.partition(":")[0] for action in SENTENCES} == set(ACTIONS)
+    assert set(SETTINGS) == {"name", *STORED_SETTINGS}
+    assert set(PRESET_NAMES) == {*PRESETS, "owner", "custom"}
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_every_hindrance_has_a_sentence(kind: Kind, language: str) -> None:
+    for at in (None, timezone.now()):
+        explained = explanations._explain(Hindrance(kind=kind, at=at, words="words", count=1234567))
+        assert explained.sentence
+        assert "%(" not in explained.sentence
+        assert explained.words == "words"
+
+
+DETAILS: dict[str, list[dict[str, Any]]] = {
+    "run_begun": [{"recipients": 1234}, {"trial": True}, {"awaiting": True}, {"starts_at": "2026-11-30"}],
+    "exported": [{"what": "survey"}, {"what": "contacts"}, {"what": "statement"}, {"what": "audit"}],
+    "key_created": [{"scopes": ["view", "send"]}, {"scopes": ["of a later release"], "test": True}],
+    "credits_added": [{"amount": "12.50", "note": "Bank"}],
+    "settings_changed": [
+        {"approval_above": [None, 5], "announce_recording": [False, True], "default_services": ["", "sms"]}
+    ],
+    "sender_approved": [{"operator": "ntc"}, {"operator": ""}, {"operator": "of a later release"}],
+}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_every_action_has_a_sentence(action: str, language: str) -> None:
+    for details in DETAILS.get(action, [{}]):
+        for kind in ActorKind:
+            entry = AuditEntry(
+                action=action, object_name="X", actor_name="Y", actor_kind=kind, details=details
+            )
+            said = " ".join([sentence_of(entry), *changes_of(entry)])
+            assert "%(" not in said
+            assert "None" not in said
+            if kind is ActorKind.PERSON:
+                assert "Y" in said
+
+
+def test_an_action_of_a_later_release_is_described_in_english() -> None:
+    assert "did “flown”" in sentence_of(AuditEntry(action="flown", actor_name="Y", actor_kind="person"))
+
+
+@pytest.mark.parametrize(
+    ("number", "english", "nepali"),
+    [
+        (0, "0", "०"),
+        (999, "999", "९९९"),
+        (1000, "1,000", "१,०००"),
+        (1234567, "1,234,567", "१२,३४,५६७"),
+        (-1234567, "−1,234,567", "−१२,३४,५६७"),
+        (Decimal("1234567.5"), "1,234,567.50", "१२,३४,५६७.५०"),
+        (Decimal("-0.25"), "−0.25", "−०.२५"),
+        (Decimal("100.00"), "100", "१००"),
+        (10**12, "1,000,000,000,000", "१०,००,००,००,००,०००"),
+    ],
+)
+def test_numbers_are_grouped_as_people_read_them(number: Decimal, english: str, nepali: str) -> None:
+    with translation.override("en"):
+        assert numerals.grouped(number) == english
+    with translation.override("ne"):
+        assert numerals.grouped(number) == nepali
+
+
+@pytest.mark.parametrize(
+    ("day", "english", "nepali"),
+    [
+        (date(2026, 4, 14), "1 Baishakh 2083", "२०८३ वैशाख १"),
+        (date(2026, 11, 30), "14 Mangsir 2083", "२०८३ मंसिर १४"),
+        (date(2027, 4, 13), "30 Chaitra 2083", "२०८३ चैत ३०"),
+    ],
+)
+def test_dates_are_in_both_calendars(day: date, english: str, nepali: str) -> None:
+    with translation.override("en"):
+        assert calendars.bikram_sambat(day) == english
+        assert calendars.first_and_second(day)[0].endswith(str(day.year))
+    with translation.override("ne"):
+        assert calendars.first_and_second(day)[0] == nepali
+
+
+@pytest.mark.parametrize("day", [date.min, date(1900, 1, 1), date(2200, 1, 1), date.max])
+def test_a_day_beyond_the_nepali_calendar_is_shown_in_the_other_one(day: date, language: str) -> None:
+    first, second = calendars.first_and_second(day)
+    assert first
+    assert second == ""
+
+
+def test_the_time_of_day_is_that_of_the_server(language: str) -> None:
+    shown = calendars.clock(datetime.fromisoformat("2026-11-30T08:20:00+00:00"))
+    assert shown == {"en": "14:05", "ne": "१४:०५"}[language]
