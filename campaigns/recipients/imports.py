@@ -205,6 +205,7 @@ def lock_audience(pending: SheetImport) -> Audience | None:
     if (campaign_id := pending.campaign_id) is not None:
         return Campaign.objects.select_for_update(of=("self",)).get(pk=campaign_id)
     lists = ContactList.objects.select_for_update(of=("self",), no_key=True)
+    assert pending.contact_list_id is not None
     return lists.filter(pk=pending.contact_list_id).first()
 
 

@@ -20,8 +20,7 @@ from campaigns.runs.delivery_requests import Addressee, addressees
 from campaigns.runs.prices import RunPrices
 from campaigns.runs.rules import ContactRules, rules_of
 from iris.errors import InvalidInput
-from telephony.models import Channel, Delivery, Purpose
-from telephony.models.statuses import FINAL
+from telephony.models import FINAL, Channel, Delivery, Purpose
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -253,7 +253,7 @@ def test_looking_ends_by_itself(
     look(operator, world)
     assert operator.get(world.address("home")).status_code == 200
     later = timezone.now() + timedelta(minutes=support.MINUTES)
-    monkeypatch.setattr(support.timezone, "now", lambda: later)
+    monkeypatch.setattr("console.support.timezone.now", lambda: later)
     assert operator.get(world.address("home")).status_code == 403
 
 

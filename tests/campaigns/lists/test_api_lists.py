@@ -131,9 +131,9 @@ def test_viewers_and_keys_that_only_view_change_nothing(sita: Account, campaign:
     program = client_of(sita)
     program.credentials(HTTP_AUTHORIZATION=f"Bearer {secret}")
     for client in (viewer, program):
-        headers = {"HTTP_X_ACCOUNT": str(sita.pk)}
-        assert client.get(f"{LISTS}{made.pk}/contacts/", **headers).status_code == 200
-        assert client.get(f"{TEMPLATES}{template.pk}/", **headers).status_code == 200
+        account = str(sita.pk)
+        assert client.get(f"{LISTS}{made.pk}/contacts/", HTTP_X_ACCOUNT=account).status_code == 200
+        assert client.get(f"{TEMPLATES}{template.pk}/", HTTP_X_ACCOUNT=account).status_code == 200
         for method, path in (
             ("post", LISTS),
             ("patch", f"{LISTS}{made.pk}/"),
@@ -145,5 +145,5 @@ def test_viewers_and_keys_that_only_view_change_nothing(sita: Account, campaign:
             ("post", f"/api/system/campaigns/{campaign.pk}/use_list/"),
             ("post", f"/api/system/campaigns/{campaign.pk}/use_template/"),
         ):
-            response = getattr(client, method)(path, {}, format="json", **headers)
+            response = getattr(client, method)(path, {}, format="json", HTTP_X_ACCOUNT=account)
             assert response.status_code == 403, (method, path)

@@ -73,8 +73,10 @@ def test_a_list_from_a_sheet_has_its_tags_and_the_problems_that_a_campaign_would
     def sheet() -> Any:
         return make_sheet(["name", "phone"], ["सीता", 9841000001], ["Ram", "12"], ["Hari", 9851000003])
 
-    filled = lists.create_list(account=sita, name="Parents", sheet=sheet())
-    created = services.create_campaign(account=sita, name="Same", service=Service.SMS, sheet=sheet())
+    filled = lists.create_list(account=sita, name="Parents", sheet=make_sheet(["number"], [9841000001]))
+    created = services.create_campaign(
+        account=sita, name="Same", service=Service.SMS, sheet=make_sheet(["number"], [9841000001])
+    )
     assert filled.skipped == created.skipped
     assert filled.skipped
     assert filled.columns == ["phone", "tags_name"]
@@ -127,10 +129,11 @@ def test_imports_of_lists_and_campaigns_take_turns_by_account(
 ) -> None:
     settings.MEDIA_ROOT = tmp_path
     settings.IRIS_BACKGROUND_IMPORT_BYTES = 0
-    sheet = lambda: make_sheet(["number"], [9841000001])  # noqa: E731
     for owner in (sita, make_account()):
-        lists.create_list(account=owner, name="Parents", sheet=sheet())
-        services.create_campaign(account=owner, name="Water", service=Service.SMS, sheet=sheet())
+        lists.create_list(account=owner, name="Parents", sheet=make_sheet(["number"], [9841000001]))
+        services.create_campaign(
+            account=owner, name="Water", service=Service.SMS, sheet=make_sheet(["number"], [9841000001])
+        )
     background_imports.import_all()
     assert set(SheetImport.objects.values_list("status", flat=True)) == {ImportStatus.DONE}
     assert (Contact.objects.count(), Recipient.objects.count()) == (2, 2)

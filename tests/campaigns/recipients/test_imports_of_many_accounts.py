@@ -35,6 +35,7 @@ def test_imports_of_several_accounts_alternate_chunk_by_chunk(monkeypatch: pytes
     commit = background_imports._commit
 
     def noting(pending: SheetImport, chunk: Any, **options: Any) -> None:
+        assert pending.campaign_id is not None
         order.append(pending.campaign_id)
         commit(pending, chunk, **options)
 
