@@ -42,7 +42,7 @@ RETRY = {"tries": 3, "on": ["busy", "unanswered", "failed", "hungup"], "delay_se
 def begun(
     *,
     service: Service = Service.CALL,
-    numbers: Iterable[int] = (9841000001,),
+    numbers: Iterable[int | str] = (9841000001,),
     credits: int = 1000,
     fields: dict[str, Any] | None = None,
     **rules: Any,
