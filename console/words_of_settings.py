@@ -34,6 +34,7 @@ SETTINGS: dict[str, StrPromise] = {
     "waves": gettext_lazy("Waves"),
     "opt_out_words": gettext_lazy("Words with which people opt out"),
     "opt_out_key": gettext_lazy("People opt out with the key 9 during a call"),
+    "alerts_past_opt_outs": gettext_lazy("Urgent campaigns can reach people who have opted out"),
     "announce_recording": gettext_lazy("Calls say that answers are recorded"),
     "keep_messages_days": gettext_lazy("Days for which calls and messages are kept"),
     "keep_recordings_days": gettext_lazy("Days for which recorded answers are kept"),

@@ -15,9 +15,10 @@ from accounts.models.people import RequestKind
 from accounts.permissions import KEY_SCOPES
 from campaigns.models import Campaign, Contact
 from telephony import people
+from telephony.models import Purpose, SeedSms
 from tests.campaigns.lists.making import make_list, make_text_template
 from tests.campaigns.surveys.surveying import make_survey, make_template
-from tests.factories import make_account, make_campaign, make_phone_number
+from tests.factories import make_account, make_campaign, make_delivery, make_phone_number
 from tests.routes import DIALECTS, V0, Dialect, Route, methods_of
 from tests.scale import spread
 from tests.telephony.senders.making import make_sender
@@ -241,6 +242,11 @@ def test_malformed_body_or_odd_field_value_never_causes_a_500(
     )
 
 
+def _make_seed_sms(owner: Account) -> int:
+    delivery = make_delivery(owner=owner, purpose=Purpose.SEED)
+    return SeedSms.objects.create(delivery=delivery.pk, owner=owner).pk
+
+
 def _address(route: Route, campaign: Campaign, **others: int) -> str:
     """Fill in ids of this campaign and its recipient, of objects created for its owner, and of the given `others`."""
     owner, recipient = campaign.owner, campaign.recipients.latest("pk").pk
@@ -259,5 +265,6 @@ def _address(route: Route, campaign: Campaign, **others: int) -> str:
         ),
         "request_id": lambda: people.ask(account=owner, kind=RequestKind.EXPORT, number="9841000001").pk,
         "sender_id": lambda: make_sender("ACME", owner=owner).pk,
+        "delivery_id": lambda: _make_seed_sms(owner),
     }
     return route.with_ids(**{name: others[name] if name in others else ids[name]() for name in route.ids})

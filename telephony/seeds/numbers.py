@@ -90,15 +90,20 @@ def sent_to_seeds(account: Account) -> QuerySet[SeedSms]:
     return SeedSms.objects.filter(owner=account).order_by("-delivery")
 
 
+def refuse_unknown(*, account: Account, delivery_id: int) -> None:
+    """Raise NotFound if this is no SMS to a seed number of the account."""
+    if not sent_to_seeds(account).filter(delivery=delivery_id).exists():
+        raise NotFound(f"There is no SMS {delivery_id} to a seed number. The list of results has their ids.")
+
+
 @transaction.atomic
 def tell(*, account: Account, delivery_id: int, arrived: bool) -> SeedSms:
     """Store whether an SMS to a seed number has arrived. People can correct themselves.
 
     Raises NotFound, and Conflict if the SMS was not sent yet.
     """
-    row = SeedSms.objects.select_for_update().filter(owner=account, delivery=delivery_id).first()
-    if row is None:
-        raise NotFound(f"There is no SMS {delivery_id} to a seed number. The list of results has their ids.")
+    refuse_unknown(account=account, delivery_id=delivery_id)
+    row = SeedSms.objects.select_for_update().get(owner=account, delivery=delivery_id)
     if not Delivery.objects.filter(pk=delivery_id, submitted_at__isnull=False).exists():
         raise Conflict("This SMS was not sent, so it cannot have arrived or be missing.", code="not_sent")
     row.arrived, row.told_at = arrived, timezone.now()

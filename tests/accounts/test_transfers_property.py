@@ -22,9 +22,9 @@ from accounts.credits import Capture
 from accounts.late_captures import capture_late
 from accounts.models import Account, CreditEntry, CreditHold
 from accounts.services import create_account
-from campaigns.reports.statements import close_days, statement
+from campaigns.reports.statements import statement
 from tests.accounts.test_credits_property import NONE, Ledger, Model, amounts, causes, people
-from tests.campaigns.reports.bookings import move_bookings_back
+from tests.campaigns.reports.bookings import close_until_yesterday, move_bookings_back
 from tests.scale import at_scale
 
 LONG_AGO = timedelta(days=300)
@@ -99,7 +99,7 @@ class Family(Ledger):
     def days_end(self, days: int, closes: bool) -> None:
         move_bookings_back(days)
         if closes:
-            list(close_days())
+            close_until_yesterday()
 
     @rule(giver=people, amount=amounts, cause=causes)
     def transfer(self, giver: int, amount: Decimal, cause: str) -> None:
@@ -144,7 +144,7 @@ class Family(Ledger):
 
     def teardown(self) -> None:
         try:
-            list(close_days())
+            close_until_yesterday()
             for account in self.accounts:
                 assert list(statements.verify(account)) == []
         finally:

@@ -22,7 +22,7 @@ CALLS = {
     "ngettext_lazy": 1,
     "gettext_noop": 1,
 }
-TAG = re.compile(r"""\{%\s*translate\s+(?:"([^"]*)"|'([^']*)')""")
+TAG = re.compile(r"""\{%\s*translate\s+(?:"([^"]*)"|'([^']*)')(?:\s+context\s+"([^"]*)")?""")
 BLOCK = re.compile(r"\{%\s*blocktranslate\b.*?%\}(.*?)\{%\s*endblocktranslate\s*%\}", re.DOTALL)
 PLURAL = re.compile(r"\{%\s*plural\s*%\}")
 PLACES = re.compile(r"%\((\w+)\)s")
@@ -32,7 +32,9 @@ def in_templates() -> Iterator[str]:
     for folder in SOURCES:
         for path in (ROOT / folder / "templates").rglob("*.html"):
             text = path.read_text(encoding="utf-8")
-            yield from (found[1] or found[2] for found in TAG.finditer(text))
+            for found in TAG.finditer(text):
+                sentence = found[1] or found[2]
+                yield f"{found[3]}\x04{sentence}" if found[3] else sentence
             for found in BLOCK.finditer(text):
                 singular = PLURAL.split(found[1])[0].replace("%", "%%")
                 yield re.sub(r"\{\{\s*(\w+)\s*\}\}", r"%(\1)s", singular)

@@ -71,13 +71,15 @@ class SeedViewSet(V0ViewSet):
     @needs(Permission.PREPARE)
     def tell(self, request: Request, delivery_id: int) -> Response:
         """Store whether an SMS has arrived."""
+        account = account_of(request)
+        seeds.refuse_unknown(account=account, delivery_id=delivery_id)
         told = validated(Told(data=request.data))
         if "arrived" not in told:
             raise InvalidInput(
                 "arrived: Send true if the SMS has arrived, and false if it is missing.",
                 errors=[{"field": "arrived", "message": "This field is missing: it must be true or false."}],
             )
-        row = seeds.tell(account=account_of(request), delivery_id=delivery_id, arrived=told["arrived"])
+        row = seeds.tell(account=account, delivery_id=delivery_id, arrived=told["arrived"])
         (shown,) = _results_json([row])
         return success({"result": shown})
 

@@ -20,7 +20,7 @@ from campaigns.models import (
 )
 from campaigns.people import erasing as of_campaigns
 from campaigns.recipients import background_imports, editing
-from campaigns.runs import delivery_requests, hopper
+from campaigns.runs import delivery_requests, hopper, intake
 from iris.locks import locked
 from otp.services import send_otp
 from telephony.models import (
@@ -160,7 +160,7 @@ def test_erasure_waits_for_a_process_that_has_read_the_recipient_before(account:
         return addressees
 
     with pytest.MonkeyPatch.context() as patch, locked("people"):
-        patch.setattr(delivery_requests, "addressees", erase_meanwhile)
+        patch.setattr(intake, "addressees", erase_meanwhile)
         assert hopper.fill(run.pk) == 2
     assert Delivery.objects.filter(to=TO, status=DeliveryStatus.QUEUED).exists()
     work()

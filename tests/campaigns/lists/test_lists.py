@@ -73,10 +73,8 @@ def test_a_list_from_a_sheet_has_its_tags_and_the_problems_that_a_campaign_would
     def sheet() -> Any:
         return make_sheet(["name", "phone"], ["सीता", 9841000001], ["Ram", "12"], ["Hari", 9851000003])
 
-    filled = lists.create_list(account=sita, name="Parents", sheet=make_sheet(["number"], [9841000001]))
-    created = services.create_campaign(
-        account=sita, name="Same", service=Service.SMS, sheet=make_sheet(["number"], [9841000001])
-    )
+    filled = lists.create_list(account=sita, name="Parents", sheet=sheet())
+    created = services.create_campaign(account=sita, name="Same", service=Service.SMS, sheet=sheet())
     assert filled.skipped == created.skipped
     assert filled.skipped
     assert filled.columns == ["phone", "tags_name"]
@@ -227,10 +225,9 @@ def test_the_recipients_of_a_campaign_outlive_the_list(sita: Account, campaign: 
 def test_a_hundred_thousand_contacts_are_copied_by_a_few_statements(sita: Account) -> None:
     made = make_list(owner=sita, rows=None)
     fill(made, 100_000)
+    short = make_list(owner=sita, name="Few")
     with CaptureQueriesContext(connection) as few:
-        small = services.create_campaign(
-            account=sita, name="Small", service=Service.SMS, contact_list=make_list(owner=sita, name="Few")
-        )
+        small = services.create_campaign(account=sita, name="Small", service=Service.SMS, contact_list=short)
     begun = time.process_time()
     with CaptureQueriesContext(connection) as many:
         large = services.create_campaign(account=sita, name="Large", service=Service.SMS, contact_list=made)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts import append_only, credits
 from accounts.credits import Capture
 from accounts.models import Account, CreditHold
-from campaigns.reports.statements import statement
+from campaigns.reports.statements import SETTLING, close_days, statement
 from telephony.models import Channel, Purpose
 from tests.factories import make_campaign, make_delivery
 
@@ -21,6 +21,12 @@ DAY = timedelta(days=1)
 
 def today() -> date:
     return timezone.localdate()
+
+
+def close_until_yesterday() -> list[date]:
+    """Close all days before today, and return them. Just after midnight, yesterday would not be closed yet."""
+    midnight = timezone.make_aware(datetime.combine(today(), datetime.min.time()))
+    return list(close_days(now=max(timezone.now(), midnight + SETTLING)))
 
 
 def move_bookings_back(days: int) -> None:

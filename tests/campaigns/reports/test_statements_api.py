@@ -9,8 +9,14 @@ from decimal import Decimal
 import pytest
 
 from accounts.models import Account
-from campaigns.reports.statements import MAX_LINES, close_days
-from tests.campaigns.reports.bookings import DAY, make_sent_campaign, move_bookings_back, today
+from campaigns.reports.statements import MAX_LINES
+from tests.campaigns.reports.bookings import (
+    DAY,
+    close_until_yesterday,
+    make_sent_campaign,
+    move_bookings_back,
+    today,
+)
 from tests.v0 import Caller
 
 PATH = "/api/system/credits/statement/"
@@ -84,4 +90,4 @@ class TestApi:
         for _ in range(2):  # from the ledger, and from stored statements
             answer = Caller(sita).fails("GET", f"{PATH}?from={today() - 5 * DAY}&to={today()}", status=400)
             assert "more than 3 lines" in answer["message"]
-            list(close_days())
+            close_until_yesterday()

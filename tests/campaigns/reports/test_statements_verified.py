@@ -13,8 +13,7 @@ from django.db import connection
 from accounts import credits, statements
 from accounts.models import Account, CreditEntry, Statement
 from accounts.statements import Line
-from campaigns.reports.statements import close_days
-from tests.campaigns.reports.bookings import make_sent_campaign, move_bookings_back
+from tests.campaigns.reports.bookings import close_until_yesterday, make_sent_campaign, move_bookings_back
 
 FORGE = """
     INSERT INTO accounts_creditentry
@@ -32,7 +31,7 @@ class TestVerifying:
             make_sent_campaign(sita)
             credits.top_up(account=sita, amount=Decimal(7))
             move_bookings_back(1)
-        list(close_days())
+        close_until_yesterday()
         assert list(statements.verify(sita)) == []
         return sita
 

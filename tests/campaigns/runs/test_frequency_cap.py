@@ -1,49 +1,43 @@
-"""The frequency cap: what counts as a contact of a number, and that two runs at once never exceed it."""
+"""The frequency cap: what counts as a contact of a number, and whom a run leaves out."""
 
 from __future__ import annotations
 
-import threading
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection, connections
 
 from campaigns import runs
-from campaigns.models import Campaign, Run, RunStatus, Service
+from campaigns.models import Run, RunStatus, Service
 from campaigns.runs import delivery_requests, frequency_cap, hopper
 from campaigns.runs.limits import FrequencyCap
 from iris.errors import InvalidInput
 from telephony.engine import lifecycle as deliveries
 from telephony.models import Cause, Channel, Delivery, DeliveryStatus, Purpose
-from tests.campaigns.runs.trying import RETRY, assert_settled, begun, claim, end, step, tick
+from tests.campaigns.runs.trying import (
+    NUMBERS,
+    ONCE_A_WEEK,
+    RETRY,
+    another,
+    assert_settled,
+    begun,
+    claim,
+    end,
+    step,
+    tick,
+)
 from tests.clock import Clock, stopped_clock
 from tests.factories import make_account, make_audio, make_campaign, make_delivery
-from tests.live import wait_for
 
 S = DeliveryStatus
 NOON = datetime(2026, 11, 30, 6, 15, tzinfo=UTC)
-NUMBERS = (9841000001, 9841000002)
-ONCE_A_WEEK = {"contacts": 1, "days": 7}
 
 
 @pytest.fixture
 def clock(db: None) -> Iterator[Clock]:
     with stopped_clock(NOON) as clock:
         yield clock
-
-
-def another(
-    campaign: Campaign, *, numbers: Any = NUMBERS, service: Service = Service.CALL, **rules: Any
-) -> Run:
-    """Begin another campaign of the same account."""
-    other = make_campaign(owner=campaign.owner, numbers=list(numbers), service=service)
-    if service is not Service.SMS:
-        other.audio = make_audio(seconds=3.0)
-        other.save()
-    return runs.begin(campaign=other, message="Hi" if service is Service.SMS else None, **rules)
 
 
 def left_out(run: Run) -> list[str]:
@@ -265,88 +259,6 @@ class TestFilling:
         deliveries.requeue(ids=[one.id], seconds=[60], texts=["Too fast"])
         assert left_out_after_filling(another(campaign, frequency_cap=ONCE_A_WEEK)) == 1
         end(claim(), "completed")
-
-
-@pytest.mark.django_db(transaction=True)
-class TestAtOnce:
-    NUMBERS = tuple(range(9841000001, 9841000041))
-
-    def test_two_runs_at_once_contact_each_number_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The second transaction begins while the first, which has counted, has not committed."""
-        campaign, first = begun(numbers=self.NUMBERS, service=Service.SMS, frequency_cap=ONCE_A_WEEK)
-        numbers = self.NUMBERS[::-1]
-        second = another(campaign, numbers=numbers, service=Service.SMS, frequency_cap=ONCE_A_WEEK)
-        seen: list[str] = []
-
-        def waits_for_the_other(point: str) -> None:
-            if point == "filling" and not seen:
-                seen.append(point)
-                wait_for(waits_for_a_lock, seconds=30)
-
-        monkeypatch.setattr(hopper, "failpoint", waits_for_the_other)
-        together(lambda: hopper.fill(first.pk), lambda: hopper.fill(second.pk))
-        contacts = Counter(Delivery.objects.values_list("to", flat=True))
-        assert contacts == {f"+977{number}": 1 for number in self.NUMBERS}
-        first.refresh_from_db()
-        second.refresh_from_db()
-        assert sorted([first.over_cap_count, second.over_cap_count]) == [0, len(self.NUMBERS)]
-
-    def test_many_runs_at_once_never_exceed_the_cap(self, settings: Any) -> None:
-        settings.IRIS_HOPPER_SIZE = 20
-        campaign, run = begun(
-            numbers=self.NUMBERS, service=Service.SMS, frequency_cap={"contacts": 2, "days": 7}
-        )
-        found = [run] + [
-            another(campaign, numbers=numbers, service=Service.SMS, frequency_cap={"contacts": 2, "days": 7})
-            for numbers in (self.NUMBERS[::-1], self.NUMBERS[20:] + self.NUMBERS[:20], self.NUMBERS)
-        ]
-
-        def filler(pk: int) -> Any:
-            def fill() -> None:
-                for _ in range(6):
-                    hopper.fill(pk)
-                    # Empties the hopper, as a trunk does. What was submitted still counts.
-                    Delivery.objects.filter(batch=pk, status=S.QUEUED).update(status=S.SUBMITTED)
-
-            return fill
-
-        together(*(filler(one.pk) for one in found))
-        contacts = Counter(Delivery.objects.values_list("to", flat=True))
-        assert contacts == {f"+977{number}": 2 for number in self.NUMBERS}
-        assert sum(Run.objects.values_list("over_cap_count", flat=True)) == 2 * len(self.NUMBERS)
-
-
-def together(*work: Callable[[], Any]) -> None:
-    """Run each of these in a thread with a connection of its own."""
-    errors: list[BaseException] = []
-    barrier = threading.Barrier(len(work))
-
-    def run(task: Callable[[], Any]) -> None:
-        try:
-            barrier.wait(timeout=30)
-            task()
-        except BaseException as error:
-            errors.append(error)
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=run, args=(task,)) for task in work]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=60)
-    assert not errors, errors
-    assert not any(thread.is_alive() for thread in threads)
-
-
-def waits_for_a_lock() -> bool:
-    """Return whether a transaction waits for an advisory lock."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """SELECT EXISTS (SELECT FROM pg_stat_activity
-                               WHERE datname = current_database() AND wait_event = 'advisory')"""
-        )
-        return bool(cursor.fetchone()[0])
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,19 @@ ENDS: dict[str, dict[str, Any]] = {
 }
 
 RETRY = {"tries": 3, "on": ["busy", "unanswered", "failed", "hungup"], "delay_seconds": 600}
+NUMBERS = (9841000001, 9841000002)
+ONCE_A_WEEK = {"contacts": 1, "days": 7}
+
+
+def another(
+    campaign: Campaign, *, numbers: Any = NUMBERS, service: Service = Service.CALL, **rules: Any
+) -> Run:
+    """Begin another campaign of the same account."""
+    other = make_campaign(owner=campaign.owner, numbers=list(numbers), service=service)
+    if service is not Service.SMS:
+        other.audio = make_audio(seconds=3.0)
+        other.save()
+    return runs.begin(campaign=other, message="Hi" if service is Service.SMS else None, **rules)
 
 
 def begun(

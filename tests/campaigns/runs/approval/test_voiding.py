@@ -62,6 +62,11 @@ CHANGES: dict[str, Callable[[Campaign], object]] = {
     "calling_hours": lambda one: services.update_campaign(
         campaign=one, calling_hours={"calls": [{"from": "09:00", "to": "18:00"}]}
     ),
+    "duplicates": lambda one: services.update_campaign(campaign=one, duplicates="once"),
+    "frequency_cap": lambda one: services.update_campaign(
+        campaign=one, frequency_cap={"contacts": 2, "days": 7}
+    ),
+    "waves": lambda one: services.update_campaign(campaign=one, waves={"sizes": [1]}),
     "one recipient": lambda one: editing.add_recipient(campaign=one, number=9841000007),
     "many recipients": lambda one: editing.add_recipients(campaign=one, rows=[(9841000007, {})]),
     "sheet": _add_sheet,
