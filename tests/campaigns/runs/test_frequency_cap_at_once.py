@@ -12,7 +12,7 @@ from django.db import connection, connections
 
 from campaigns.models import Run, Service
 from campaigns.runs import hopper
-from telephony.models import Delivery
+from telephony.models import Delivery, DeliveryStatus
 from tests.campaigns.runs.trying import ONCE_A_WEEK, another, begun
 from tests.live import wait_for
 
