@@ -1,6 +1,6 @@
 """Measure a SIP trunk with 20 new calls a second and more than 200 concurrent calls, against SIPp.
 
-The trunk worker runs as in production. Each call takes 11 s, so about 215 calls are active at any time. SIPp echoes the
+The trunk worker runs as in production. Each call takes 11.6 s, so about 220 calls are active at any time. SIPp echoes the
 audio, so that RTP flows in both directions as in real calls, and one phone in ten records it. The result is the CPU time
 of the whole worker: SIP, RTP, dispatch and events.
 
@@ -31,7 +31,7 @@ from tests.telephony.sip.far_end import FarEnd
 from tests.telephony.sip.timeline import AnsweredCall, answered_calls
 
 CPS, CHANNELS = 20, 250
-LEAD, MESSAGE, TAIL = 0.3, 10.4, 0.3  # seconds of each call
+LEAD, MESSAGE, TAIL = 0.3, 11.0, 0.3  # seconds of each call
 RAMP_SECONDS = 16  # until the first calls end, with a reserve
 SAMPLE_SECONDS = 0.1
 MIN_CONCURRENT_CALLS = 200
