@@ -83,6 +83,7 @@ class SettingsForm(forms.Form):
         label=gettext_lazy("In so many days"), required=False, min_value=1, max_value=MAX_CAP_DAYS
     )
     opt_out_key = forms.BooleanField(label=SETTINGS["opt_out_key"], required=False)
+    alerts_past_opt_outs = forms.BooleanField(label=SETTINGS["alerts_past_opt_outs"], required=False)
     announce_recording = forms.BooleanField(label=SETTINGS["announce_recording"], required=False)
     keep_messages_days = forms.IntegerField(
         label=SETTINGS["keep_messages_days"],
@@ -154,7 +155,7 @@ class SettingsForm(forms.Form):
             ),
             (
                 _("How often people are contacted"),
-                ("duplicates", "cap_contacts", "cap_days", "opt_out_key"),
+                ("duplicates", "cap_contacts", "cap_days", "opt_out_key", "alerts_past_opt_outs"),
             ),
             (_("Approval of large campaigns"), ("approval_above", "approval_hours")),
             (_("Recordings, and how long data is kept"), ("announce_recording", *KEPT_DAYS)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -64,14 +65,17 @@ class World:
 
     def arguments(self, name: str) -> dict[str, int]:
         """Return the ids that the address of this page needs."""
-        ids = {"account_id": self.account.pk, "campaign_id": self.campaign_for(name).pk}
-        ids["recipient_id"] = self.recipient.pk
-        ids["member_id"] = self.account.members.earliest("pk").pk
-        ids["report_id"] = self.ended.report_files.earliest("pk").pk
-        ids["list_id"] = self.account.contact_lists.earliest("pk").pk
-        ids["template_id"] = self.account.text_templates.earliest("pk").pk
-        ids["key_id"] = self.account.api_keys.earliest("pk").pk
-        return {key: ids[key] for key in ADDRESSES[name]}
+        ids: dict[str, Callable[[], int]] = {
+            "account_id": lambda: self.account.pk,
+            "campaign_id": lambda: self.campaign_for(name).pk,
+            "recipient_id": lambda: self.recipient.pk,
+            "member_id": lambda: self.account.members.earliest("pk").pk,
+            "report_id": lambda: self.ended.report_files.earliest("pk").pk,
+            "list_id": lambda: self.account.contact_lists.earliest("pk").pk,
+            "template_id": lambda: self.account.text_templates.earliest("pk").pk,
+            "key_id": lambda: self.account.api_keys.earliest("pk").pk,
+        }
+        return {key: ids[key]() for key in ADDRESSES[name]}
 
     def campaign_for(self, name: str) -> Campaign:
         if name.startswith(("step-", "message-", "people-clear")):
