@@ -26,7 +26,7 @@ SETTINGS: dict[str, StrPromise] = {
     "default_caller": gettext_lazy("Number from which new campaigns call"),
     "default_spending_limit": gettext_lazy("The most credits that a new campaign may cost"),
     "approval_above": gettext_lazy("Campaigns for more people than this need approval"),
-    "approval_hours": gettext_lazy("Hours in which a campaign must be approved"),
+    "approval_hours": gettext_lazy("Hours within which a campaign must be approved"),
     "retry": gettext_lazy("Trying again"),
     "calling_hours": gettext_lazy("Hours in which people are contacted"),
     "duplicates": gettext_lazy("If a campaign has a number several times"),
@@ -50,8 +50,8 @@ LANGUAGES: dict[str, Promise] = {
 
 
 DUPLICATES: dict[str, Promise] = {
-    Duplicates.KEEP: gettext_lazy("contact every person, also with the same number"),
-    Duplicates.ONCE: gettext_lazy("contact every number once"),
+    Duplicates.KEEP: gettext_lazy("contact everyone, even if a number repeats"),
+    Duplicates.ONCE: gettext_lazy("contact each number once"),
 }
 # How the triggers of the audit log write that a setting is off, and true and false.
 _OFF, _YES, _NO = (None, "", "off"), (True, "true"), (False, "false")

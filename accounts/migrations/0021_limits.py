@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
             model_name="account",
             name="duplicates",
             field=models.CharField(
-                choices=[("keep", "contact every recipient"), ("once", "contact every number once")],
+                choices=[("keep", "contact every recipient"), ("once", "contact each number once")],
                 db_default="keep",
                 default="keep",
                 help_text="Whether campaigns without a rule of their own contact every recipient, or every number once.",

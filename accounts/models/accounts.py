@@ -17,7 +17,7 @@ class Duplicates(models.TextChoices):
     """What campaigns do with several recipients that have the same number."""
 
     KEEP = "keep", "contact every recipient"
-    ONCE = "once", "contact every number once"
+    ONCE = "once", "contact each number once"
 
 
 class Language(models.TextChoices):

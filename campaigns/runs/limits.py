@@ -18,7 +18,7 @@ def parse_duplicates(sent: object) -> str:
     word = sent.strip().strip('"').lower() if isinstance(sent, str) else ""
     if word not in (KEEP, ONCE):
         raise InvalidInput(
-            f"This must be “{KEEP}”, to contact every recipient, or “{ONCE}”, to contact every number once."
+            f"This must be “{KEEP}”, to contact every recipient, or “{ONCE}”, to contact each number once."
         )
     return word
 

@@ -73,14 +73,14 @@ class SettingsForm(forms.Form):
     )
     duplicates = forms.ChoiceField(label=SETTINGS["duplicates"], choices=list(DUPLICATES.items()))
     cap_contacts = forms.IntegerField(
-        label=gettext_lazy("At most so many contacts with a number"),
+        label=gettext_lazy("Maximum number of contacts per phone number"),
         required=False,
         min_value=1,
         max_value=MAX_CONTACTS,
         help_text=gettext_lazy("Over all campaigns. Leave it empty for no limit."),
     )
     cap_days = forms.IntegerField(
-        label=gettext_lazy("In so many days"), required=False, min_value=1, max_value=MAX_CAP_DAYS
+        label=gettext_lazy("Within this many days"), required=False, min_value=1, max_value=MAX_CAP_DAYS
     )
     opt_out_key = forms.BooleanField(label=SETTINGS["opt_out_key"], required=False)
     alerts_past_opt_outs = forms.BooleanField(label=SETTINGS["alerts_past_opt_outs"], required=False)
