@@ -53,6 +53,17 @@ def clock(moment: datetime) -> str:
     return in_digits(f"{timezone.localtime(moment):%H:%M}")
 
 
+def hour(number: int) -> str:
+    """Return an hour of the day, such as 14:00–15:00."""
+    return in_digits(f"{number:02}:00–{(number + 1) % 24:02}:00")
+
+
+def span(first: date, last: date) -> str:
+    """Return a day, or the first and the last of several days, in the calendar that the language uses first."""
+    begin = first_and_second(first)[0]
+    return begin if first == last else f"{begin} – {first_and_second(last)[0]}"
+
+
 def first_and_second(day: date) -> tuple[str, str]:
     """Return the date in the calendar that the language uses first, and in the other one. The second can be empty."""
     ad, bs = gregorian(day), bikram_sambat(day)

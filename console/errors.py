@@ -25,6 +25,8 @@ SENTENCES: dict[str, Promise] = {
     "campaign_live": _(
         "This campaign is running or waits to start. Stop it first, or wait until it is done."
     ),
+    "days_in_wrong_order": _("The first day is after the last one. Swap them."),
+    "days_out_of_range": _("These days are too far away. Choose others."),
     "empty_list": _("This list has no people. Add some to it, or choose another list."),
     "importing": _("A sheet is being imported here. Wait until it is done."),
     "insufficient_credits": _(
@@ -48,6 +50,7 @@ SENTENCES: dict[str, Promise] = {
     "second_factor_needed": _(
         "Set up two-step sign-in first. Only then can you look at an account as its members do."
     ),
+    "too_many_days": _("These are more than 366 days. Choose fewer."),
     "too_many_reports": _("Too many reports are being prepared. Wait until one of them is ready."),
     "too_many_entries": _("These are too many entries for one file. Choose fewer days."),
     "own_run": _("You began this run or changed it, so another person must approve it."),

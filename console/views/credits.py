@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, timedelta
 
 from django.http import HttpResponse, StreamingHttpResponse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts import audit
@@ -18,6 +16,7 @@ from console import vocabulary
 from console.access import page
 from console.downloads import csv_file
 from console.errors import sentence_of
+from console.periods import chosen_days
 from console.render import render_page
 from console.visits import ConsoleRequest
 from console.words_of_credits import KINDS, PURPOSES
@@ -30,7 +29,7 @@ SHOWN_LINES = 500
 @page(Permission.VIEW)
 def credits(request: ConsoleRequest) -> HttpResponse:
     account = request.visit.account
-    first, last = _period(request)
+    first, last = chosen_days(request)
     problem, statement = "", None
     try:
         statement = statements.statement(account=account, first=first, last=last)
@@ -68,7 +67,7 @@ def credits(request: ConsoleRequest) -> HttpResponse:
 def statement_csv(request: ConsoleRequest) -> StreamingHttpResponse:
     """Answer the statement as a file, and note in the audit log that it was exported. Raises InvalidInput."""
     account = request.visit.account
-    first, last = _period(request)
+    first, last = chosen_days(request)
     statement = statements.statement(account=account, first=first, last=last)
     audit.note(
         account_id=account.pk,
@@ -80,23 +79,6 @@ def statement_csv(request: ConsoleRequest) -> StreamingHttpResponse:
         last=f"{last}",
     )
     return csv_file(_rows(statement), name=f"statement-{first}-{last}.csv")
-
-
-def _period(request: ConsoleRequest) -> tuple[date, date]:
-    """Return the first and the last day that the address names; by default the last 30 days."""
-    today = timezone.localdate()
-    last = _day(request.GET.get("last", "")) or today
-    first = _day(request.GET.get("first", "")) or max(last, date.min + timedelta(days=29)) - timedelta(
-        days=29
-    )
-    return first, last
-
-
-def _day(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
 
 
 def _rows(statement: AccountStatement) -> Iterator[str]:

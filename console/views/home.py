@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -13,11 +13,14 @@ from accounts import members
 from accounts.models import User
 from accounts.permissions import Permission
 from campaigns.models import Campaign
-from campaigns.reports import overview
-from console import live, vocabulary
+from campaigns.reports import outcome_history, overview
+from console import calendars, charts, live, vocabulary
 from console.access import SEEN_ACCOUNT, page
+from console.errors import sentence_of
+from console.periods import chosen_days
 from console.render import render_page
 from console.visits import ConsoleRequest
+from iris.errors import InvalidInput
 from telephony import inbox
 
 
@@ -35,7 +38,7 @@ def start(request: HttpRequest) -> HttpResponse:
 
 @page(Permission.VIEW)
 def home(request: ConsoleRequest) -> HttpResponse:
-    """Show what runs, what starts next, what did not work, and the credits."""
+    """Show what runs, what starts next, what did not work, the credits, and the outcomes of the chosen days."""
     account = request.visit.account
     running = overview.live_runs(account)
     context = {
@@ -56,4 +59,30 @@ def home(request: ConsoleRequest) -> HttpResponse:
     }
     if live.is_update(request):
         return live.part(request, "console/home_live.html", context)
-    return render_page(request, "console/home.html", context)
+    return render_page(request, "console/home.html", {**context, **_history(request)})
+
+
+def _history(request: ConsoleRequest) -> dict[str, Any]:
+    """Return what the page shows of the outcomes of the chosen days. They are not live, so polling does not read them."""
+    first, last = chosen_days(request)
+    shown: dict[str, Any] = {
+        "first": first,
+        "last": last,
+        "has_chosen_days": bool(request.GET.get("first") or request.GET.get("last")),
+    }
+    try:
+        found = outcome_history.history(account=request.visit.account, first=first, last=last)
+    except InvalidInput as error:
+        return {**shown, "problem": sentence_of(error)}
+    legend = charts.totals(found.total)
+    keys = [one.key for one in legend]
+    return {
+        **shown,
+        "legend": legend,
+        "by_day": charts.chart(
+            [(calendars.span(one.first, one.last), one.outcomes) for one in found.days], shown=keys
+        ),
+        "by_hour": charts.chart(
+            [(calendars.hour(hour), counts) for hour, counts in enumerate(found.hours)], shown=keys
+        ),
+    }

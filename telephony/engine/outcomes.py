@@ -1,4 +1,4 @@
-"""Count what became of deliveries, by trunk, operator and hour: delivered, failed, silent, and how long reports took.
+"""Count what became of deliveries: by trunk, operator and hour, and by account and quarter of an hour.
 
 A background task counts ranges of ids, so that nothing is added to the path of a delivery. A range is counted again until
 all of its deliveries have ended. A late report (`LateReport`) lets its range be counted once more.
@@ -17,8 +17,25 @@ from django.db import connection, transaction
 from django.utils import timezone
 from phonenumbers import carrier as operators
 
-from telephony.models import Cause, Channel, Delivery, LateReport, OutcomeChunk, OutcomeCount
-from telephony.models.statuses import COMPLETED, END, FAILED, HUNGUP, QUEUED, SUBMITTED, UNANSWERED
+from telephony.models import (
+    Cause,
+    Channel,
+    Delivery,
+    LateReport,
+    OutcomeChunk,
+    OutcomeCount,
+    Purpose,
+)
+from telephony.models.statuses import (
+    COMPLETED,
+    END,
+    FAILED,
+    HUNGUP,
+    QUEUED,
+    SUBMITTED,
+    TERMINATED,
+    UNANSWERED,
+)
 
 CHUNK_SIZE = 10_000
 # Upper bounds of the latencies in seconds. The last count of `OutcomeCount.latencies` is of those above all bounds.
@@ -59,6 +76,17 @@ _QUERY = f"""
                AND status > {QUEUED} AND claimed_at IS NOT NULL) d
      GROUP BY trunk_id, channel, left("to", 8), 4"""
 
+_ENDS = (COMPLETED, HUNGUP, UNANSWERED, FAILED, TERMINATED)
+_BY_ACCOUNT = f"""
+    INSERT INTO telephony_accountoutcomecount
+           (chunk_id, owner_id, channel, quarter, completed, hungup, unanswered, failed, terminated)
+    SELECT %(chunk)s, owner_id, channel,
+           date_bin('15 minutes', coalesce(submitted_at, ended_at, created_at), TIMESTAMPTZ '2020-01-01 00:00:00Z'),
+           {", ".join(f"count(*) FILTER (WHERE status = {end})" for end in _ENDS)}
+      FROM telephony_delivery
+     WHERE id > %(after)s AND id <= %(until)s AND status >= {END} AND NOT retried AND purpose <> '{Purpose.SEED.value}'
+     GROUP BY 2, 3, 4"""
+
 
 def count_due(*, budget: float = 2.0) -> int:
     """Count the ranges that are due, for at most `budget` seconds; return how many."""
@@ -67,10 +95,15 @@ def count_due(*, budget: float = 2.0) -> int:
     _reopen_corrected()
     counted = 0
     while time.monotonic() < end:
+        # Complete ranges that the previous release has counted come last: nobody waits for them.
         chunk = (
-            OutcomeChunk.objects.extra(where=["due_at <= statement_timestamp()"])
-            .filter(is_complete=False)
-            .order_by("due_at", "pk")
+            OutcomeChunk.objects.extra(
+                where=[
+                    "due_at <= statement_timestamp()",
+                    "(NOT is_complete OR accounts_counted_at IS DISTINCT FROM counted_at)",
+                ]
+            )
+            .order_by("is_complete", "due_at", "pk")
             .first()
         )
         if chunk is None:
@@ -133,7 +166,8 @@ def _count(number: int) -> None:
                 row[place] += count
             row[-1] = [one + other for one, other in zip(row[-1], latencies, strict=True)]
     names = list(_COUNTS)
-    if not _is_pruned(chunk, sum(row[names.index("accepted")] for row in sums.values())):
+    is_pruned = _is_pruned(chunk, sum(row[names.index("accepted")] for row in sums.values()))
+    if not is_pruned:
         chunk.counts.all().delete()
         OutcomeCount.objects.bulk_create(
             OutcomeCount(
@@ -143,8 +177,12 @@ def _count(number: int) -> None:
             for (trunk_id, channel, operator, hour), row in sums.items()
         )  # fmt: skip
     with connection.cursor() as cursor:
+        if not is_pruned or chunk.accounts_counted_at is None:
+            chunk.account_counts.all().delete()
+            cursor.execute(_BY_ACCOUNT, {"chunk": chunk.pk, "after": after, "until": until})
         cursor.execute(
             f"""UPDATE telephony_outcomechunk SET is_complete = %s, counted_at = statement_timestamp(),
+                       accounts_counted_at = statement_timestamp(),
                        due_at = statement_timestamp() + make_interval(secs =>
                            CASE WHEN created_at > statement_timestamp() - interval '15 minutes' THEN {RECENT_SECONDS}
                                 ELSE {LATER_SECONDS} END)

@@ -11,7 +11,7 @@ from telephony.models.deliveries import (
     UnmatchedReport,
 )
 from telephony.models.numbers import PhoneNumber
-from telephony.models.outcomes import OutcomeChunk, OutcomeCount
+from telephony.models.outcomes import AccountOutcomeCount, OutcomeChunk, OutcomeCount
 from telephony.models.replies import BlockedNumber, InboundMessage, OptOut, OptOutWay
 from telephony.models.reporting import LateReport, PartReporting
 from telephony.models.restores import RestoreAnchor, RestoreGuard
@@ -24,6 +24,7 @@ from telephony.models.trunks import PauseCause, TimeSlice, Trunk
 from telephony.models.voices import Audio, Voice
 
 __all__ = [
+    "AccountOutcomeCount",
     "BlockedNumber",
     "Audio",
     "Bind",

@@ -19,6 +19,10 @@ class OutcomeChunk(models.Model):
     is_complete = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(db_default=Now())
     counted_at = models.DateTimeField(null=True)
+    accounts_counted_at = models.DateTimeField(
+        null=True,
+        help_text="Equal to `counted_at` if that count was by account, too; the previous release does not do that.",
+    )
     due_at = models.DateTimeField(db_default=Now(), help_text="When it is counted again.")
 
     class Meta:
@@ -61,3 +65,36 @@ class OutcomeCount(models.Model):
 
     def __str__(self) -> str:
         return f"{self.operator} over {self.trunk_id}, {self.hour:%Y-%m-%d %H:00}"
+
+
+class AccountOutcomeCount(models.Model):
+    """How a chunk's deliveries of one account ended that were submitted in one quarter of an hour.
+
+    Time zones differ by quarters of an hour, so these counts add up to the days and the hours of any zone. A try that
+    another try follows is no outcome, so it does not count. SMS to seed numbers do not count either.
+    """
+
+    chunk = models.ForeignKey(
+        OutcomeChunk, on_delete=models.CASCADE, related_name="account_counts", db_index=False
+    )
+    owner = models.ForeignKey("accounts.Account", on_delete=models.CASCADE, related_name="+", db_index=False)
+    channel = models.CharField(max_length=4, choices=Channel)
+    quarter = models.DateTimeField(
+        help_text="The beginning of the quarter of an hour of the submission; if it was not submitted, of its end."
+    )
+    completed = models.IntegerField()
+    hungup = models.IntegerField()
+    unanswered = models.IntegerField()
+    failed = models.IntegerField()
+    terminated = models.IntegerField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["chunk", "owner", "channel", "quarter"], name="account_outcomes_counted_once"
+            )
+        ]
+        indexes: ClassVar = [models.Index(fields=["owner", "quarter"], name="account_outcomes_by_time")]
+
+    def __str__(self) -> str:
+        return f"account {self.owner_id}, {self.channel}, {self.quarter:%Y-%m-%d %H:%M}"

@@ -21,6 +21,7 @@ from campaigns.recipients import editing, lists
 from campaigns.report_files import files
 from console.words_of_reports import labels
 from otp.models import Origin, Otp
+from telephony.engine import outcomes
 from telephony.models import (
     Cause,
     Channel,
@@ -142,6 +143,7 @@ def make_world(*, size: int = 1, account: Account | None = None) -> World:
         make_phone_number(number=f"97{(account.pk + number) % 10**8:08}")
     files.request_soon(campaign=ended, run=None, format=ReportFormat.XLSX, labels=labels(), seconds=10)
     OptOut.objects.create(owner=account, number=recipient.to, source="STOP")
+    outcomes.count_due()
     return World(account, owner_of(account), draft, running, ended, owned, recipient)
 
 

@@ -16,6 +16,7 @@ from telephony.engine import carrier_truth, outcomes
 from telephony.engine.carrier_truth import Truth, quantile
 from telephony.engine.outcomes import BOUNDS, operator_of
 from telephony.models import (
+    AccountOutcomeCount,
     Channel,
     Delivery,
     DeliveryStatus,
@@ -143,6 +144,53 @@ def test_late_report_corrects_the_counts_of_a_complete_range() -> None:
     )  # fmt: skip
     (one,) = counted().values()
     assert (one.silent, one.delivered) == (0, 1)
+
+
+def by_account() -> dict[int, tuple[int, ...]]:
+    """Count everything and return how many deliveries of each account ended in which way."""
+    counted()
+    names = ("completed", "hungup", "unanswered", "failed", "terminated")
+    rows = AccountOutcomeCount.objects.all()
+    return {
+        pk: tuple(sum(getattr(one, name) for one in rows if one.owner_id == pk) for name in names)
+        for pk in {one.owner_id for one in rows}
+    }
+
+
+def test_ends_are_counted_by_account() -> None:
+    one, other = make_account(), make_account()
+    now = timezone.now()
+    sms(owner=one, status=S.COMPLETED)
+    sms(owner=one, status=S.UNANSWERED, retried=True)  # another try follows
+    sms(owner=one, status=S.SUBMITTED)
+    sms(owner=one, status=S.TERMINATED, claimed_at=None, submitted_at=None, ended_at=now)
+    sms(owner=one, status=S.COMPLETED, purpose="seed")
+    for status in (S.HUNGUP, S.UNANSWERED, S.FAILED):
+        sms(owner=other, status=status, channel=Channel.CALL)
+    for _ in range(2):
+        assert by_account() == {one.pk: (1, 0, 0, 0, 1), other.pk: (0, 1, 1, 1, 0)}
+
+
+def test_ends_are_counted_at_the_quarter_of_an_hour_of_their_submission() -> None:
+    at = datetime.fromisoformat("2026-03-01T18:29:59+00:00")
+    delivered(3, at=at)
+    delivered(3, at=at + timedelta(seconds=1))
+    by_account()
+    quarters = AccountOutcomeCount.objects.order_by("quarter").values_list("quarter", flat=True)
+    assert [f"{one:%H:%M}" for one in quarters] == ["18:15", "18:30"]
+
+
+def test_complete_range_of_the_previous_release_is_counted_by_account() -> None:
+    delivery = delivered(3)
+    number = (delivery.pk - 1) // outcomes.CHUNK_SIZE
+    OutcomeChunk.objects.create(
+        number=number, is_complete=True, counted_at=timezone.now() - timedelta(minutes=1)
+    )
+    assert by_account() == {delivery.owner_id: (1, 0, 0, 0, 0)}
+    # Processes of the previous release count it again, without the accounts.
+    Delivery.objects.filter(pk=delivery.pk).update(status=S.FAILED, delivered_at=None)
+    OutcomeChunk.objects.filter(pk=number).update(is_complete=True, counted_at=timezone.now())
+    assert by_account() == {delivery.owner_id: (0, 0, 0, 1, 0)}
 
 
 def make_history(trunk: Trunk, *, days_ago: int, delivered: int, silent: int, unconfirmed: int = 0) -> None:
