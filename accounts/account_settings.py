@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.actors import Acting, ActorKind
+from accounts.credits import MAX_AMOUNT
 from accounts.models import Account
 from accounts.models.accounts import MAX_APPROVAL_HOURS
 from iris.errors import InvalidInput, NotAllowed
@@ -33,6 +34,7 @@ class Settings(TypedDict, total=False):
     default_caller: str
     default_services: str
     default_spending_limit: Decimal | None
+    low_credit_level: Decimal | None
     approval_above: int | None
     approval_hours: int
     retry: dict[str, Any] | None
@@ -113,6 +115,12 @@ def _checked(account: Account, changes: Settings) -> dict[str, Any]:
         raise _invalid(
             "default_spending_limit",
             f"This must be a number of credits above 0 and below {MAX_SPENDING_LIMIT:,}, or null for no limit.",
+        )
+    level = changes.get("low_credit_level")
+    if level is not None and not 0 < level <= MAX_AMOUNT:
+        raise _invalid(
+            "low_credit_level",
+            f"This must be a number of credits above 0 and at most {MAX_AMOUNT:,}, or null for no warning.",
         )
     checked: dict[str, Any] = dict(changes)
     for name in KEPT_DAYS:

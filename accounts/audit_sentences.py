@@ -39,6 +39,7 @@ _SETTINGS = {
     "default_caller": "the caller number of new campaigns",
     "default_services": "the services of new campaigns",
     "default_spending_limit": "the credit limit of new campaigns",
+    "low_credit_level": "the credits below which its people are warned",
     "retry": "the retries",
     "calling_hours": "the calling hours",
     "opt_out_words": "the words with which recipients opt out",

@@ -167,11 +167,12 @@ SETTINGS = (
     "approval_above", "approval_hours", "time_zone", "language", "default_voice", "default_caller", "default_services",
     "default_spending_limit", "announce_recording", "keep_messages_days", "keep_recordings_days", "keep_recipients_days",
     "retry", "calling_hours", "opt_out_words", "opt_out_key", "duplicates", "frequency_cap", "waves",
-    "alerts_past_opt_outs",
+    "alerts_past_opt_outs", "low_credit_level",
 )  # fmt: skip
-# Those that the migrations 0015, 0018, 0020 and 0022 watched.
+# Those that the migrations 0015, 0018, 0020, 0022 and 0024 watched.
 FIRST_SETTINGS, SETTINGS_WITH_RULES = SETTINGS[:12], SETTINGS[:14]
 SETTINGS_WITH_OPT_OUTS, SETTINGS_WITH_LIMITS = SETTINGS[:16], SETTINGS[:19]
+SETTINGS_WITH_ALERTS = SETTINGS[:20]
 
 
 def watch_settings(names: tuple[str, ...]) -> str:
@@ -214,5 +215,6 @@ WATCH_FIRST_SETTINGS = watch_settings(FIRST_SETTINGS)
 WATCH_SETTINGS_WITH_RULES = watch_settings(SETTINGS_WITH_RULES)
 WATCH_SETTINGS_WITH_OPT_OUTS = watch_settings(SETTINGS_WITH_OPT_OUTS)
 WATCH_SETTINGS_WITH_LIMITS = watch_settings(SETTINGS_WITH_LIMITS)
+WATCH_SETTINGS_WITH_ALERTS = watch_settings(SETTINGS_WITH_ALERTS)
 WATCH_SETTINGS = watch_settings(SETTINGS)
 UNWATCH_SETTINGS = watch_settings(SETTINGS[:2])

@@ -6,7 +6,8 @@ there is no server. With the embedded database, e-mails are then written to the 
 
 import logging
 import smtplib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -30,6 +31,15 @@ LONGEST_WAIT = timedelta(hours=4)
 KEEP = timedelta(days=1)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Draft:
+    """An e-mail to one address."""
+
+    to: str
+    subject: str
+    body: str
+
+
 class QueuedMail(BaseEmailBackend):
     """Django's e-mail backend for web requests: store each message for the worker."""
 
@@ -47,8 +57,16 @@ def is_configured() -> bool:
 
 def enqueue(*, to: str, subject: str, body: str) -> None:
     """Store an e-mail for the worker. Without a mail server, drop it."""
+    enqueue_all([Draft(to=to, subject=subject, body=body)])
+
+
+def enqueue_all(drafts: Iterable[Draft]) -> None:
+    """Store e-mails for the worker, with one statement. Without a mail server, drop them."""
     if is_configured():
-        OutgoingMail.objects.create(to=to, subject=" ".join(subject.split())[:200], body=body)
+        OutgoingMail.objects.bulk_create(
+            OutgoingMail(to=one.to, subject=" ".join(one.subject.split())[:200], body=one.body)
+            for one in drafts
+        )
 
 
 def send_due() -> int:

@@ -6,7 +6,7 @@ The tasks are idempotent. They may run twice, late or never: the next tick finds
 from celery import shared_task
 from django.utils import timezone
 
-from accounts import counters, links, login_limits, mail, services
+from accounts import counters, links, login_limits, low_credits, mail, services
 from accounts.models import PersonRequest
 from accounts.people import requests, retention
 from iris.locks import locked
@@ -32,6 +32,14 @@ def send_mail() -> None:
         pass
     while mail.send_due() == mail.BATCH_SIZE:
         pass
+
+
+@shared_task(name="accounts.tasks.warn_of_low_credits")
+def warn_of_low_credits() -> None:
+    """Write e-mails for accounts whose credits have fallen below their level. Runs every thirty seconds."""
+    with locked("low credits") as ours:
+        while ours and low_credits.warn() == low_credits.BATCH_SIZE:
+            pass
 
 
 @shared_task(name="accounts.tasks.look_for_person_requests")

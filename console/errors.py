@@ -44,6 +44,7 @@ SENTENCES: dict[str, Promise] = {
     ),
     "not_a_member": _("You are not a member of this account. Choose one of your accounts."),
     "not_awaiting_approval": _("Nothing waits for approval here any more. Look at the campaign again."),
+    "not_related": _("Credits can move only between an account and its own departments."),
     "not_found": _("This does not exist, or belongs to another account."),
     "not_in_that_state": _("The campaign is in another state by now, so nothing was changed."),
     "only_a_visit": _("You look at this account as the operator, so you can only read."),

@@ -89,6 +89,9 @@ of_account: list[URLPattern | URLResolver] = [
     path("audit/", audit.audit, name="audit"),
     path("audit/log.csv", audit.log_csv, name="audit-csv"),
     path("credits/", credits.credits, name="credits"),
+    path("credits/transfer/", credits.transfer, name="credits-transfer"),
+    path("credits/departments/", credits.add_department, name="department-add"),
+    path("credits/alert/", credits.set_alert, name="credits-alert"),
     path("credits/statement.csv", credits.statement_csv, name="statement-csv"),
 ]
 

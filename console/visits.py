@@ -50,6 +50,10 @@ class Visit:
     def may_manage_credits(self) -> bool:
         return self.may(Permission.MANAGE_CREDITS)
 
+    @property
+    def may_manage_account(self) -> bool:
+        return self.may(Permission.MANAGE_ACCOUNT)
+
 
 class ConsoleRequest(HttpRequest):
     """The request of a page that `access.page` has admitted."""

@@ -25,6 +25,7 @@ SETTINGS: dict[str, StrPromise] = {
     "default_voice": gettext_lazy("Voice of new campaigns"),
     "default_caller": gettext_lazy("Number from which new campaigns call"),
     "default_spending_limit": gettext_lazy("The most credits that a new campaign may cost"),
+    "low_credit_level": gettext_lazy("Credits below which people get an e-mail"),
     "approval_above": gettext_lazy("Campaigns for more people than this need approval"),
     "approval_hours": gettext_lazy("Hours within which a campaign must be approved"),
     "retry": gettext_lazy("Trying again"),

@@ -27,6 +27,11 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": timedelta(seconds=3),
         "options": {"expires": 3},
     },
+    "low-credits": {
+        "task": "accounts.tasks.warn_of_low_credits",
+        "schedule": timedelta(seconds=30),
+        "options": {"expires": 30},
+    },
     "statements": {
         "task": "campaigns.tasks.close_days",
         "schedule": timedelta(minutes=30),

@@ -5,6 +5,7 @@ from accounts.models.audit import AuditEntry
 from accounts.models.credits import CreditEntry, CreditHold
 from accounts.models.keys import ApiKey
 from accounts.models.ledger_checks import LedgerCheckResult
+from accounts.models.low_credits import LowCreditWarning
 from accounts.models.mail import LinkRequest, OutgoingMail
 from accounts.models.members import Member, MemberQuerySet
 from accounts.models.people import PersonRequest, Retention
@@ -24,6 +25,7 @@ __all__ = [
     "KnownAddress",
     "LedgerCheckResult",
     "LinkRequest",
+    "LowCreditWarning",
     "Member",
     "MemberQuerySet",
     "OutgoingMail",

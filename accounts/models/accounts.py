@@ -99,6 +99,13 @@ class Account(models.Model):
         blank=True,
         help_text="For new campaigns that name no limit: the most credits that a run may hold and spend.",
     )
+    low_credit_level = models.DecimalField(
+        max_digits=MONEY_DIGITS,
+        decimal_places=MONEY_PLACES,
+        null=True,
+        blank=True,
+        help_text="When fewer credits are left, the people who manage them get an e-mail. Empty: nobody does.",
+    )
     retry = models.JSONField(
         null=True, blank=True, help_text="When campaigns without a rule of their own try again. Empty: never."
     )

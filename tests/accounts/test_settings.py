@@ -32,6 +32,7 @@ DEFAULTS = {
     "default_caller": None,
     "default_services": None,
     "default_spending_limit": None,
+    "low_credit_level": None,
     "approval_above": None,
     "approval_hours": 72,
     "retry": None,

@@ -42,6 +42,7 @@ class SettingChanges(serializers.Serializer[Any]):
     default_caller = Name()
     default_services = Choice(SERVICES)
     default_spending_limit = Credits(off=None)
+    low_credit_level = Credits(off=None)
     approval_above = Count(can_be_off=True)
     approval_hours = Count()
     retry = Rule()
@@ -78,9 +79,10 @@ class SettingsViewSet(V0ViewSet):
 def settings_json(account: Account) -> dict[str, Any]:
     """Return all settings in the words of the API. Settings that are switched off are null."""
     shown = {name: None if value == "" else value for name, value in settings_of(account).items()}
-    limit = account.default_spending_limit
     shown["default_services"] = _WORDS.get(account.default_services)
-    shown["default_spending_limit"] = None if limit is None else credits_json(limit)
+    for name in ("default_spending_limit", "low_credit_level"):
+        amount = getattr(account, name)
+        shown[name] = None if amount is None else credits_json(amount)
     shown["erased"] = _erased_json(account)
     return shown
 
