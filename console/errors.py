@@ -36,6 +36,10 @@ SENTENCES: dict[str, Promise] = {
     "exceeds_own_permissions": _(
         "You cannot give permissions that you do not have, nor change people who have more."
     ),
+    "invalid_sender": _(
+        "Phones cannot show this sender, or it is not yours. Write a name of up to 11 Latin letters and digits, a phone"
+        " number of yours with its country code, or a short code of 3 to 6 digits."
+    ),
     "last_owner": _("This is the only owner of the account. Make another person an owner first."),
     "live_account_needed": _("This is a test account, which does not have this page."),
     "message_too_long": _("The message is too long. Shorten it."),
@@ -52,6 +56,8 @@ SENTENCES: dict[str, Promise] = {
         "Set up two-step sign-in first. Only then can you look at an account as its members do."
     ),
     "too_many_days": _("These are more than 366 days. Choose fewer."),
+    "sender_exists": _("You have asked for this sender already. The list shows its state."),
+    "too_many_senders": _("These are too many senders and requests. Remove those that you do not use."),
     "too_many_reports": _("Too many reports are being prepared. Wait until one of them is ready."),
     "too_many_entries": _("These are too many entries for one file. Choose fewer days."),
     "own_run": _("You began this run or changed it, so another person must approve it."),

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from campaigns.models import Campaign, RunStatus, Service
-from telephony.models import Cause, Channel, DeliveryStatus, OptOutWay
+from telephony.models import Cause, Channel, DeliveryStatus, OptOutWay, SenderStatus
 from telephony.numbering import Operator
 
 
@@ -162,6 +162,22 @@ SERVICES: dict[str, Promise] = {
 CHANNELS: dict[str, Promise] = {
     Channel.CALL: pgettext_lazy("channel", "Call"),
     Channel.SMS: pgettext_lazy("channel", "Text message"),
+}
+
+SENDER: dict[str, Word] = {
+    SenderStatus.REQUESTED: Word(
+        pgettext_lazy("sender", "Requested"),
+        _("The operator of this server has not decided yet. No text message comes from it."),
+        Tone.WAIT,
+    ),
+    SenderStatus.APPROVED: Word(
+        pgettext_lazy("sender", "Approved"), _("Text messages to this operator can come from it."), Tone.GOOD
+    ),
+    SenderStatus.REFUSED: Word(
+        pgettext_lazy("sender", "Refused"),
+        _("No text message comes from it. Read the reason, and ask again if you can."),
+        Tone.BAD,
+    ),
 }
 
 EVERYTHING = pgettext_lazy("channel", "Calls and text messages")

@@ -23,7 +23,7 @@ from console.words_of_audit import OBJECTS, SENTENCES, changes_of, sentence_of
 from console.words_of_credits import KINDS
 from console.words_of_people import PERMISSIONS
 from console.words_of_settings import SETTINGS
-from telephony.models import FINAL, Cause, Channel, DeliveryStatus, OptOutWay
+from telephony.models import FINAL, Cause, Channel, DeliveryStatus, OptOutWay, SenderStatus
 from telephony.numbering import Operator
 
 
@@ -42,6 +42,7 @@ def test_every_status_has_a_word_and_a_sentence() -> None:
     assert set(vocabulary.OPERATORS) == set(Operator)
     assert set(vocabulary.OUTCOMES) == {status for status in DeliveryStatus if status >= FINAL}
     assert {*vocabulary.OUTCOMES, *vocabulary.UNDER_WAY, DeliveryStatus.QUEUED} == set(DeliveryStatus)
+    assert set(vocabulary.SENDER) == set(SenderStatus)
     assert set(KINDS) == set(CreditEntry.Kind)
     assert set(PERMISSIONS) == set(Permission)
     assert set(vocabulary.WAYS) == set(OptOutWay) - {OptOutWay.UNKNOWN}

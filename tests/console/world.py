@@ -30,6 +30,8 @@ from telephony.models import (
     OptOut,
     PhoneNumber,
     Purpose,
+    Sender,
+    SenderStatus,
 )
 from tests.campaigns.lists.making import make_list, make_text_template
 from tests.factories import (
@@ -74,6 +76,7 @@ class World:
             "report_id": lambda: self.ended.report_files.earliest("pk").pk,
             "list_id": lambda: self.account.contact_lists.earliest("pk").pk,
             "template_id": lambda: self.account.text_templates.earliest("pk").pk,
+            "sender_id": lambda: self.account.senders.earliest("pk").pk,
             "key_id": lambda: self.account.api_keys.earliest("pk").pk,
         }
         return {key: ids[key]() for key in ADDRESSES[name]}
@@ -141,6 +144,7 @@ def make_world(*, size: int = 1, account: Account | None = None) -> World:
     owned = make_phone_number(number=f"98{account.pk % 10**8:08}", owner=account)
     for number in range(size):
         make_phone_number(number=f"97{(account.pk + number) % 10**8:08}")
+        Sender.objects.create(owner=account, address=f"98{number}", status=SenderStatus.REQUESTED)
     files.request_soon(campaign=ended, run=None, format=ReportFormat.XLSX, labels=labels(), seconds=10)
     OptOut.objects.create(owner=account, number=recipient.to, source="STOP")
     outcomes.count_due()
