@@ -31,6 +31,7 @@ PAGES: tuple[tuple[str, Promise, str, Permission], ...] = (
 )
 OPERATOR_PAGES: tuple[tuple[str, Promise, str, str], ...] = (
     ("operator", pgettext_lazy("navigation", "Server"), "server", "telephony.view_trunk"),
+    ("operator-carriers", pgettext_lazy("navigation", "Carriers"), "call", "telephony.view_trunk"),
     ("operator-accounts", pgettext_lazy("navigation", "Accounts"), "team", "accounts.view_account"),
     ("operator-senders", pgettext_lazy("navigation", "Senders"), "sms", "telephony.change_sender"),
 )

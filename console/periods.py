@@ -10,10 +10,10 @@ from django.utils import timezone
 DAYS = 30  # if the address names none
 
 
-def chosen_days(request: HttpRequest) -> tuple[date, date]:
-    """Return the first and the last day that the address names; by default the last DAYS days."""
+def chosen_days(request: HttpRequest, *, days: int = DAYS) -> tuple[date, date]:
+    """Return the first and the last day that the address names; by default the last `days` days."""
     last = _day(request.GET.get("last", "")) or timezone.localdate()
-    before = timedelta(days=DAYS - 1)
+    before = timedelta(days=days - 1)
     first = _day(request.GET.get("first", "")) or max(last, date.min + before) - before
     return first, last
 

@@ -17,8 +17,8 @@ class SenderForm(forms.Form):
         label=_("Name or number"),
         max_length=40,
         help_text=_(
-            "What people see as the sender of your text messages: a name of up to 11 Latin letters and digits, a phone number"
-            " of yours with its country code, or a short code of 3 to 6 digits."
+            "What people see as the sender of your text messages: a name of up to 11 Latin letters and digits, a phone"
+            " number of yours with its country code, or a short code of 3 to 6 digits."
         ),
     )
     operators = forms.MultipleChoiceField(

@@ -6,6 +6,7 @@ from console.views import (
     audit,
     campaign,
     campaigns,
+    carriers,
     credits,
     home,
     inbox,
@@ -102,6 +103,7 @@ of_account: list[URLPattern | URLResolver] = [
 of_server: list[URLPattern | URLResolver] = [
     path("", operator.overview, name="operator"),
     path("trunks/<str:alias>/change/", operator.change_trunk, name="operator-change-trunk"),
+    path("carriers/", carriers.carriers, name="operator-carriers"),
     path("accounts/", operator.accounts, name="operator-accounts"),
     path("accounts/<int:pk>/", operator.account, name="operator-account"),
     path("accounts/<int:pk>/top-up/", operator.top_up, name="operator-top-up"),

@@ -24,7 +24,7 @@ from console.errors import sentence_of
 from console.forms import FROM_DEVANAGARI
 from console.numerals import grouped
 from console.render import render_operator_page
-from console.words_of_operator import PARTS, decided
+from console.words_of_operator import PARTS, decided, said, shown_trunks
 from iris import health
 from iris.errors import IrisError, NotFound
 from iris.storable import storable
@@ -64,11 +64,11 @@ def overview(request: HttpRequest) -> HttpResponse:
     """Show whether the parts of the server work, and each trunk. Keeps itself up to date."""
     parts = health.check_parts()
     context = {
-        "parts": [(PARTS.get(name, name), state == health.OK, state) for name, state in parts.items()],
+        "parts": [(PARTS.get(name, name), state == health.OK, said(state)) for name, state in parts.items()],
         "workers": workers.living(),
         "held": restore_hold.hold(),
-        "stalled": stalls.stalled(),
-        "trunks": summarize_trunks(),
+        "stalled": [said(sentence) for sentence in stalls.stalled()],
+        "trunks": shown_trunks(summarize_trunks()),
         "may_change": request.user.has_perm(CHANGE_TRUNKS),
         "requested": Sender.objects.filter(status=SenderStatus.REQUESTED).count(),
     }

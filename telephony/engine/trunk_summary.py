@@ -32,7 +32,9 @@ class TrunkSummary:
     session: str
     session_at: datetime | None
     paused: bool
+    pause_cause: str
     pause_reason: str
+    paused_at: datetime | None
     paused_until: datetime | None
     cps: float | None
     pace_note: str
@@ -72,7 +74,9 @@ def _summary(trunk: Trunk, count: Mapping[str, Any]) -> TrunkSummary:
         session=trunk.session,
         session_at=trunk.session_at,
         paused=bool(trunk.pause_reason) and (trunk.paused_until is None or trunk.paused_until > now),
+        pause_cause=trunk.pause_cause,
         pause_reason=trunk.pause_reason,
+        paused_at=trunk.paused_at,
         paused_until=trunk.paused_until,
         cps=pace_setting.effective(trunk.alias, trunk.cps),
         pace_note=trunk.pace_note if count.get("queued") else "",

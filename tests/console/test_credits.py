@@ -27,11 +27,11 @@ def get(client: Client, world: World, **other: int) -> str:
     return response.content.decode()
 
 
-def form(client: Client, world: World, department: Account, **changes: str) -> dict[str, str]:
+def form(client: Client, world: World, to: Account, **changes: str) -> dict[str, str]:
     """Return what the form of a transfer sends."""
     found = re.search(r'name="cause" value="([^"]+)"', get(client, world))
     assert found is not None
-    sent = {"department": str(department.pk), "direction": "to_department", "amount": "120.50", "note": "May"}
+    sent = {"department": str(to.pk), "direction": "to_department", "amount": "120.50", "note": "May"}
     return {**sent, "cause": found[1], **changes}
 
 
