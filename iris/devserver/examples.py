@@ -1,19 +1,20 @@
-"""Give the demo account of a sandbox something to look at: campaigns that have ended, one that waits, and a draft.
+"""Give the demo account of a sandbox something to look at: campaigns in several states, a saved list and templates.
 
-They are begun by the verbs that the APIs call, and the sandbox's own worker carries them out. So figures, recordings and
+The campaigns are begun by the verbs that the APIs call, and the sandbox's own worker carries them out. So figures, recordings and
 credits agree by themselves. Nothing happens if the demo account has ever had a campaign.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.utils import timezone
 
 from accounts.models import Account
-from campaigns import runs, services
+from campaigns import runs, services, text_templates
 from campaigns.models import Answer, Campaign, Service, StepKind
-from campaigns.recipients import editing
+from campaigns.recipients import editing, lists
 from campaigns.surveys.steps import StepPlan, set_steps
 from iris.devserver.seed import DEMO_EMAIL
 
@@ -41,6 +42,7 @@ def add_examples() -> bool:
     _survey(account)
     _vaccination(account)
     _draft(account)
+    _list_and_templates(account)
     return True
 
 
@@ -102,6 +104,40 @@ def _draft(account: Account) -> None:
     _create(account, "विद्यालय: अभिभावक भेला", Service.BOTH, "नमस्कार {name}, शनिबार अभिभावक भेला छ।", draft=True)
 
 
+def _list_and_templates(account: Account) -> None:
+    """A saved list and two templates with two versions each. A second draft uses the list and one of the templates."""
+    numbers = [f"98420{place:05}" for place in range(1, 33)]
+    parents = lists.create_list(
+        account=account,
+        name="अभिभावक, कक्षा ५",
+        description="विद्यालय व्यवस्थापन समितिले हरेक वैशाखमा मिलाउँछ।",
+        rows=_rows(numbers),
+    ).contact_list
+    water = text_templates.create_template(
+        account=account,
+        name="खानेपानी बन्द",
+        message="नमस्कार {name}, भोलि पानी आउँदैन।",
+        voice=VOICE,
+    )
+    text_templates.update_template(
+        template=water,
+        message="नमस्कार {name}। भोलि बिहान ६ बजेदेखि वडा {ward} मा पानी आउने छैन। असुविधाका लागि क्षमा चाहन्छौं।",
+    )
+    meeting = text_templates.create_template(
+        account=account,
+        name="अभिभावक भेला",
+        message="नमस्कार {name} ज्यू, शनिबार दिउँसो १ बजे विद्यालयमा अभिभावक भेला छ। कृपया आइदिनुहोला।",
+        sms_message="{name} ज्यू, शनिबार १ बजे विद्यालयमा अभिभावक भेला छ।",
+        voice=VOICE,
+    )
+    text_templates.update_template(
+        template=meeting, sms_message="{name} ज्यू, शनिबार १ बजे अभिभावक भेला छ। कृपया आइदिनुहोला।"
+    )
+    draft = _create(account, "अभिभावक भेला, कक्षा ५", Service.BOTH, "", draft=True)
+    lists.add_list(campaign=draft, contact_list=parents)
+    text_templates.use_template(campaign=draft, version=text_templates.find_version(meeting))
+
+
 def _create(account: Account, name: str, service: Service, message: str, *, draft: bool = False) -> Campaign:
     return services.create_campaign(
         account=account, name=name, service=service, message=message, voice=VOICE, draft=draft
@@ -109,8 +145,12 @@ def _create(account: Account, name: str, service: Service, message: str, *, draf
 
 
 def _add(campaign: Campaign, numbers: list[str]) -> None:
-    rows = [
+    editing.add_recipients(campaign=campaign, rows=_rows(numbers))
+
+
+def _rows(numbers: list[str]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the numbers with names and wards."""
+    return [
         (number, {"tags_name": NAMES[place % len(NAMES)], "tags_ward": 1 + place % 9})
         for place, number in enumerate(numbers)
     ]
-    editing.add_recipients(campaign=campaign, rows=rows)
