@@ -1,7 +1,7 @@
 """Give the demo account of a sandbox something to look at: campaigns in several states, a saved list and templates.
 
-The campaigns are begun by the verbs that the APIs call, and the sandbox's own worker carries them out. So figures, recordings and
-credits agree by themselves. Nothing happens if the demo account has ever had a campaign.
+The campaigns are begun by the verbs that the APIs call, and the sandbox's own worker carries them out. So figures,
+recordings and credits agree by themselves. Nothing happens if the demo account has ever had a campaign.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The console in a real browser: a person's whole journey, and the layout of every page in both languages.
 
-Set SCREENSHOTS to a folder to keep pictures of the pages.
+Set SCREENSHOTS to a folder to keep pictures of the pages. Set PICTURES to `docs/images` to make the pictures of the
+documents again; this needs a font for Devanagari.
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.test import Client
+from django.urls import reverse
 from pytest_django.live_server_helper import LiveServer
 
-from campaigns.models import Campaign
+from accounts.models import Account
+from campaigns.models import Campaign, Run, RunStatus
+from iris.devserver import examples, seed
 from iris.health import record_heartbeat
+from telephony.engine import outcomes
 from telephony.engine.routing import get_or_create_trunks
 from telephony.models import Sender, SenderStatus
 from tests import engine
@@ -26,10 +31,13 @@ from tests.console.test_operator import address, set_up_second_factor
 from tests.console.test_pages import readable
 from tests.console.world import client_for, make_world
 from tests.factories import make_account, make_user, owner_of
+from tests.live import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 WIDTHS = (360, 1440)
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
+PICTURES = os.environ.get("PICTURES")
+MAX_PICTURE_BYTES = 150_000
 
 
 @pytest.fixture(scope="module")
@@ -200,6 +208,34 @@ def test_the_operator_area_fits_its_window_in_both_languages(
     page.locator("#reason").fill("A member has called")
     page.locator("form:has(#reason) button").click()
     look("looking-at-an-account")
+
+
+def test_pictures_of_the_demo_account_for_the_documents(
+    page: Any, live_server: LiveServer, tmp_path: Path
+) -> None:
+    seed.seed()
+    examples.add_examples()
+    wait_for(_has_ended, seconds=60)
+    outcomes.count_due()
+    record_heartbeat()
+    demo = Account.objects.get(members__user__email=seed.DEMO_EMAIL)
+    water = Campaign.objects.filter(owner=demo).earliest("pk")
+    sign_in(page, client_for(owner_of(demo)), live_server)
+    page.set_viewport_size({"width": 1200, "height": 860})
+    for name, address in (
+        ("console-home", reverse("console:home", args=[demo.pk])),
+        ("console-campaign", reverse("console:campaign", args=[demo.pk, water.pk])),
+    ):
+        page.goto(live_server.url + address)
+        path = Path(PICTURES or tmp_path) / f"{name}.png"
+        page.screenshot(path=path)
+        assert path.stat().st_size < MAX_PICTURE_BYTES
+
+
+def _has_ended() -> bool:
+    """Run the engine once. Return whether no run is running any more; one starts only in a week."""
+    engine.run_all_loops_once()
+    return not Run.objects.filter(status=RunStatus.RUNNING).exists()
 
 
 def test_a_page_is_usable_without_a_mouse(page: Any, live_server: LiveServer) -> None:
