@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,20 @@ import pytest
 from django.conf import settings
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django.live_server_helper import LiveServer
 
+from accounts import departments
 from accounts.models import Account
 from campaigns.models import Campaign, Run, RunStatus
 from iris.devserver import examples, seed
 from iris.health import record_heartbeat
-from telephony.engine import outcomes
+from telephony.engine import circuit_breaker, outcomes
 from telephony.engine.routing import get_or_create_trunks
-from telephony.models import Sender, SenderStatus
+from telephony.models import PauseCause, Sender, SenderStatus
 from tests import engine
 from tests.conftest import require_module, require_program
+from tests.console.test_carriers import make_figures
 from tests.console.test_operator import PAGES as OPERATOR_PAGES
 from tests.console.test_operator import address, set_up_second_factor
 from tests.console.test_pages import readable
@@ -163,6 +167,7 @@ def test_every_page_fits_its_window_in_both_languages(
     page: Any, live_server: LiveServer, look: Callable[[str], None]
 ) -> None:
     world = make_world(size=2)
+    departments.create(parent=world.account, name="Ward 5")
     record_heartbeat()
     sign_in(page, client_for(world.owner), live_server)
     for language in ("en", "ne"):
@@ -183,6 +188,11 @@ def test_every_page_fits_its_window_in_both_languages(
             look(f"{name}-{language}")
         page.goto(f"{live_server.url}{world.address('conversation')}?with=%2B9779841000001")
         look(f"conversation-{language}")
+        for name in ("credits", "numbers"):
+            page.goto(live_server.url + world.address(name))
+            for form in page.locator("main details").all():
+                form.locator("summary").click()
+            look(f"{name}-forms-{language}")
     page.goto(live_server.url + world.address("campaign", campaign_id=world.running.pk))
     look("running")
     page.goto(f"{live_server.url}/accounts/")
@@ -199,6 +209,8 @@ def test_the_operator_area_fits_its_window_in_both_languages(
     operator = make_user(is_staff=True, is_superuser=True)
     set_up_second_factor(operator)
     sign_in(page, client_for(operator), live_server)
+    circuit_breaker.fail("sandbox", reason="402 Payment Required", cause=PauseCause.FUNDS)
+    make_figures()
     for language in ("en", "ne"):
         page.context.add_cookies([{"name": "django_language", "value": language, "url": live_server.url}])
         for name in OPERATOR_PAGES:
@@ -221,12 +233,13 @@ def test_pictures_of_the_demo_account_for_the_documents(
     demo = Account.objects.get(members__user__email=seed.DEMO_EMAIL)
     water = Campaign.objects.filter(owner=demo).earliest("pk")
     sign_in(page, client_for(owner_of(demo)), live_server)
-    page.set_viewport_size({"width": 1200, "height": 860})
-    for name, address in (
-        ("console-home", reverse("console:home", args=[demo.pk])),
+    page.set_viewport_size({"width": 1200, "height": 960})
+    week = f"?first={timezone.localdate() - timedelta(days=6)}"
+    for name, where in (
+        ("console-home", reverse("console:home", args=[demo.pk]) + week),
         ("console-campaign", reverse("console:campaign", args=[demo.pk, water.pk])),
     ):
-        page.goto(live_server.url + address)
+        page.goto(live_server.url + where)
         path = Path(PICTURES or tmp_path) / f"{name}.png"
         page.screenshot(path=path)
         assert path.stat().st_size < MAX_PICTURE_BYTES

@@ -6,7 +6,9 @@ import re
 from decimal import Decimal
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from accounts import departments, twins
 from accounts.models import Account
@@ -102,6 +104,24 @@ def test_a_department_is_made(world: World, client: Client) -> None:
     assert 'id="id_name_error"' in page.content.decode()
     below = world.address("department-add", account_id=Account.objects.get(name="Ward 7").pk)
     assert "cannot have departments" in client.post(below, {"name": "Ward 8"}).content.decode()
+
+
+def test_many_departments_take_the_same_queries(
+    world: World, client: Client, department: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as context:
+            get(client, world)
+        return len(context)
+
+    get(client, world)
+    one = queries()
+    for number in range(6, 9):
+        departments.create(parent=world.account, name=f"Ward {number}")
+    assert queries() == one
+    monkeypatch.setattr("console.views.credits.SHOWN_DEPARTMENTS", 2)
+    assert queries() == one
+    assert "?page=2#departments" in get(client, world)
 
 
 def test_the_level_of_the_warning_is_saved_and_shown(world: World, client: Client) -> None:

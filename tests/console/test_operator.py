@@ -21,10 +21,9 @@ from console import support
 from console.words_of_operator import PAUSES, STALLED, STATES, Said, said
 from iris import health
 from telephony.engine import circuit_breaker
-from telephony.engine.carrier_truth import Unusual
 from telephony.engine.routing import get_or_create_trunks
 from telephony.engine.stalls import PROBLEMS
-from telephony.models import OutcomeChunk, OutcomeCount, PauseCause, Sender, SenderStatus, Trunk
+from telephony.models import PauseCause, Sender, SenderStatus, Trunk
 from tests.console.test_pages import latin_words, methods_of
 from tests.console.world import ADDRESSES, World, client_for
 from tests.factories import make_account, make_user
@@ -252,38 +251,6 @@ def test_the_parts_describe_their_problems_as_the_words_expect() -> None:
     for state in STATES:
         assert f'"{state}"' in source
     assert set(STALLED) == set(PROBLEMS)
-
-
-def test_the_reliability_of_carriers_is_shown_by_operator(operator: Client, hari: User, world: World) -> None:
-    now = timezone.now()
-    chunk = OutcomeChunk.objects.create(number=-1, is_complete=True)
-    for name, silent in (("Nepal Telecom", 5), ("NCell", 0), ("IN", 0)):
-        OutcomeCount.objects.create(
-            chunk=chunk, trunk=Trunk.objects.get(alias="sandbox"), channel="sms", operator=name, hour=now, accepted=100,
-            delivered=95 - silent, failed=5, silent=silent, overdue=0, unconfirmed=0, refused=7,
-            latencies=[0, 0, 0, 95 - silent, *[0] * 11],
-        )  # fmt: skip
-    page = get(operator, address("operator-carriers", world))
-    for words in ("Nepal Telecom", "Ncell", ">IN<", ">90%<", ">5%<", ">7<"):
-        assert words in page
-    in_nepali = get(client_for(hari, language="ne"), address("operator-carriers", world))
-    assert latin_words(in_nepali) <= {"Hari"}
-    page = get(operator, address("operator-carriers", world), first="2020-01-01", last="2020-01-02")
-    assert "No carrier has accepted anything on these days" in page
-    for first, last in (("2026-01-02", "2026-01-01"), ("0001-01-01", "9999-12-31")):
-        page = get(operator, address("operator-carriers", world), first=first, last=last)
-        assert 'role="alert">' in page
-
-
-def test_a_silent_share_that_is_unusual_is_said(
-    operator: Client, hari: User, world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    one = Unusual(
-        trunk="sandbox", channel="sms", operator="Nepal Telecom", share=0.3, usual=0.05, low=0.0, high=0.1
-    )
-    monkeypatch.setattr("telephony.engine.carrier_truth.unusual", lambda: [one])
-    page = get(operator, address("operator-carriers", world))
-    assert "in the last day, 30% were never reported. Usually it is 5%." in page
 
 
 def test_an_operator_looks_at_an_account_without_changing_it(
