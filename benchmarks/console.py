@@ -15,10 +15,10 @@ import psycopg
 
 from benchmarks.table import Row
 from benchmarks.worlds import begin, database, make_campaign, running_iris
-from iris.devserver.seed import DEMO_EMAIL, DEMO_PASSWORD
 from tests.live import LiveIris
 
 CAMPAIGNS, RECIPIENTS = 10_000, 1_000_000
+DEMO_EMAIL, DEMO_PASSWORD = "demo@example.com", "demo-password"
 TIMES = 30
 MAX_MILLISECONDS, MAX_KILOBYTES = 300, 200
 
@@ -115,7 +115,9 @@ def _fill(iris: LiveIris, *, campaigns: int, recipients: int) -> int:
         count = "generate_series(1, %(count)s) AS i"
         given = {"count": campaigns}
         _copy(connection, "campaigns_campaign", pattern, count, {"name": "'Bench ' || i"}, given)
-        _copy(connection, "accounts_credithold", hold, count, {"cause": "'bench:' || i"}, given)
+        # Empty, so that they need no entries in the ledger, which is checked at the end.
+        empty = {"cause": "'bench:' || i", "amount": "0", "captured": "0", "released": "0"}
+        _copy(connection, "accounts_credithold", hold, count, empty, given)
         others = "(SELECT id FROM campaigns_campaign WHERE name LIKE 'Bench %%') AS other"
         _copy(connection, "campaigns_run", run, others, {"campaign_id": "other.id"}, {})
         connection.execute(
