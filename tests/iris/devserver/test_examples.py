@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from accounts.models import Account
@@ -16,7 +18,7 @@ def test_the_demo_account_has_campaigns_a_saved_list_and_templates_with_versions
     seed.seed()
     assert examples.add_examples()
     account = Account.objects.get(members__user__email=seed.DEMO_EMAIL)
-    campaigns = Campaign.objects.filter(owner=account).with_status()
+    campaigns: Any = Campaign.objects.filter(owner=account).with_status()
     statuses = sorted(campaigns.values_list("draft", "run_status"), key=str)
     assert statuses == [
         (False, RunStatus.RUNNING),
