@@ -50,8 +50,7 @@ def measure(scale: float) -> list[Row]:
 
 @contextmanager
 def paused_trunks(iris: LiveIris) -> Iterator[None]:
-    with database(iris) as connection:
-        connection.execute("UPDATE telephony_trunk SET pause_reason = 'measuring', paused_until = NULL")
+    iris.manage("trunk", "pause", "sandbox", "--reason", "measuring")
     yield
 
 
@@ -146,4 +145,6 @@ def _marking(iris: LiveIris, count: int) -> tuple[float, float]:
         begin(iris, campaign, duplicates=rule)
         seconds.append(time.perf_counter() - begun)
         iris.demo.post(f"/api/system/campaigns/{campaign}/stop/")
+        with database(iris) as connection:
+            wait_for(lambda: _scalar(connection, _ENDED, campaign), seconds=600)
     return seconds[0], seconds[1]
