@@ -51,9 +51,10 @@ class Total:
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """`highest` is the sum of the highest bar, which is as high as the drawing."""
+    """`highest` is the sum of the highest bar, which is as high as the drawing. `step` is from one bar to the next."""
 
     width: int
+    step: int
     height: int
     shapes: list[Shape]
     bars: list[Bar]
@@ -93,6 +94,7 @@ def chart(bars: Sequence[tuple[str, Counter[DeliveryStatus]]], *, shown: Iterabl
         shapes.append(Shape(key=outcome.name.lower(), path="".join(parts)))
     return Chart(
         width=BAR * len(bars),
+        step=BAR,
         height=HEIGHT,
         shapes=shapes,
         bars=[
