@@ -58,7 +58,7 @@ def _row(browser: httpx.Client, name: str, path: str, queries: int) -> Row:
     median = statistics.median(samples)
     return Row(
         what=f"console: {name}, median",
-        measured=f"{median:.0f} ms, {size / 1000:.0f} kB, {queries} queries",
+        measured=f"{median:.0f} ms (at most {max(samples):.0f}), {size / 1000:.0f} kB, {queries} queries",
         goal=f"< {MAX_MILLISECONDS} ms, < {MAX_KILOBYTES} kB",
         reached=median < MAX_MILLISECONDS and size < 1000 * MAX_KILOBYTES,
     )
