@@ -29,6 +29,7 @@ SECTIONS = [
     "http",
     "tariffs",
     "limits",
+    "rules",
 ]
 RESULTS = Path(__file__).parent / "results"
 
