@@ -12,7 +12,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from campaigns.models import Campaign, RunStatus, Service
+from campaigns.models import AlertState, Campaign, RunStatus, Service
 from telephony.models import Cause, Channel, DeliveryStatus, OptOutWay
 from telephony.numbering import Operator
 
@@ -129,6 +129,38 @@ RECIPIENT: dict[int | None, Word] = {
 UNDER_WAY_WORD = Word(
     _("Under way"), _("They are being called, or the carrier has not reported the outcome yet."), Tone.BUSY
 )
+
+# Whether people have heard an alert: the states of a recipient, and the word that pages have for them.
+HEARING: dict[str, tuple[tuple[AlertState, ...], Word]] = {
+    "heard": (
+        (AlertState.HEARD,),
+        Word(_("Has heard it"), _("Pressed 1 during the call."), Tone.GOOD),
+    ),
+    "not_heard": (
+        (AlertState.NOT_HEARD,),
+        Word(
+            _("Has not heard it"),
+            _("The calls have ended, and nobody pressed 1. Reach them another way."),
+            Tone.BAD,
+        ),
+    ),
+    "called": (
+        (AlertState.CALLED,),
+        Word(_("Being called"), _("A call to this number is under way or planned."), Tone.BUSY),
+    ),
+    "waiting": (
+        (AlertState.WAITING, AlertState.DUE),
+        Word(_("Waits"), _("It was not the turn of this number yet."), Tone.QUIET),
+    ),
+    "spared": (
+        (AlertState.SPARED,),
+        Word(_("Not needed"), _("Another number of the same household has heard it."), Tone.GOOD),
+    ),
+    "stopped": (
+        (AlertState.STOPPED,),
+        Word(_("Not called"), _("The campaign was stopped before."), Tone.BAD),
+    ),
+}
 
 CAUSES: dict[str, Promise] = {
     Cause.BUSY: _("The line was busy."),

@@ -8,11 +8,11 @@ from django.http import HttpResponse
 
 from accounts.permissions import Permission
 from campaigns.models import Campaign, Recipient
-from campaigns.reports import attempts
+from campaigns.reports import attempts, why
 from campaigns.reports.recipient_search import Criteria
 from campaigns.reports.recipient_search import search as search_recipients
 from campaigns.reports.states import RecipientState, states_of
-from console import vocabulary
+from console import explanations, vocabulary
 from console.access import page
 from console.campaign_state import campaign_of
 from console.errors import sentence_of
@@ -85,6 +85,7 @@ def show(request: ConsoleRequest, campaign_id: int, recipient_id: int) -> HttpRe
         "tags": [(tag, recipient.tags[tag]) for tag in campaign.tags if tag in recipient.tags],
         "state": state,
         "word": vocabulary.RECIPIENT[state.status],
+        "explanations": explanations.of_recipient(why.reasons(why.Situation(campaign, recipient=recipient))),
         "operator": numbering.operator_of(recipient.to),
         "attempts": [_attempt(one) for one in attempts.attempts_of(recipient)],
         "responses": attempts.responses_of(recipient),

@@ -16,7 +16,6 @@ from django.test import Client
 from pytest_django.live_server_helper import LiveServer
 
 from campaigns.models import Campaign
-from iris.health import record_heartbeat
 from telephony.engine.routing import get_or_create_trunks
 from telephony.models import Sender, SenderStatus
 from tests import engine
@@ -24,7 +23,7 @@ from tests.conftest import require_module, require_program
 from tests.console.test_operator import PAGES as OPERATOR_PAGES
 from tests.console.test_operator import address, set_up_second_factor
 from tests.console.test_pages import readable
-from tests.console.world import client_for, make_world
+from tests.console.world import client_for, make_world, record_worker
 from tests.factories import make_account, make_user, owner_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -137,7 +136,7 @@ def test_a_person_sends_the_first_campaign(
     look("journey-4-review")
     page.get_by_role("button", name="Send 2 text messages").click()
     playwright.expect(page.locator("main")).to_contain_text("The campaign has begun.")
-    record_heartbeat()
+    record_worker()
     look("journey-5-running")
     engine.run_to_the_end()
     # The page has kept itself up to date, and asks for nothing more.
@@ -155,7 +154,7 @@ def test_every_page_fits_its_window_in_both_languages(
     page: Any, live_server: LiveServer, look: Callable[[str], None]
 ) -> None:
     world = make_world(size=2)
-    record_heartbeat()
+    record_worker()
     sign_in(page, client_for(world.owner), live_server)
     for language in ("en", "ne"):
         page.context.add_cookies([{"name": "django_language", "value": language, "url": live_server.url}])
@@ -185,7 +184,7 @@ def test_the_operator_area_fits_its_window_in_both_languages(
     page: Any, live_server: LiveServer, look: Callable[[str], None]
 ) -> None:
     world = make_world()
-    record_heartbeat()
+    record_worker()
     get_or_create_trunks()
     Sender.objects.create(owner=world.account, address="WARD5", operator="ntc", status=SenderStatus.REQUESTED)
     operator = make_user(is_staff=True, is_superuser=True)

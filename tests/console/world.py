@@ -21,6 +21,7 @@ from campaigns.recipients import editing, lists
 from campaigns.report_files import files
 from console.words_of_reports import labels
 from otp.models import Origin, Otp
+from telephony.engine import workers
 from telephony.models import (
     Cause,
     Channel,
@@ -29,6 +30,7 @@ from telephony.models import (
     OptOut,
     PhoneNumber,
     Purpose,
+    TimeSlice,
 )
 from tests.campaigns.lists.making import make_list, make_text_template
 from tests.factories import (
@@ -143,6 +145,11 @@ def make_world(*, size: int = 1, account: Account | None = None) -> World:
     files.request_soon(campaign=ended, run=None, format=ReportFormat.XLSX, labels=labels(), seconds=10)
     OptOut.objects.create(owner=account, number=recipient.to, source="STOP")
     return World(account, owner_of(account), draft, running, ended, owned, recipient)
+
+
+def record_worker() -> None:
+    """Record that a worker is alive, as workers do."""
+    TimeSlice.objects.create(name=f"{workers.PREFIX}2:7:server", began_at=timezone.now())
 
 
 def client_for(user: User, *, language: str = "en") -> Client:
