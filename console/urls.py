@@ -20,6 +20,7 @@ from console.views import (
     people,
     recipients,
     reports,
+    seeds,
     settings,
     steps,
     team,
@@ -53,6 +54,7 @@ of_campaign: list[URLPattern | URLResolver] = [
     path("reports/<int:report_id>/", reports.download, name="report"),
     path("recipients/", recipients.search, name="recipients"),
     path("recipients/<int:recipient_id>/", recipients.show, name="recipient"),
+    path("recipients/<int:recipient_id>/opt-out/", recipients.opt_out, name="recipient-opt-out"),
 ]
 
 of_account: list[URLPattern | URLResolver] = [
@@ -83,6 +85,9 @@ of_account: list[URLPattern | URLResolver] = [
     path("numbers/", numbers.numbers, name="numbers"),
     path("numbers/buy/", numbers.buy, name="number-buy"),
     path("numbers/release/", numbers.release, name="number-release"),
+    path("seeds/", seeds.seeds, name="seeds"),
+    path("seeds/change/", seeds.change, name="seeds-change"),
+    path("seeds/tell/", seeds.tell, name="seeds-tell"),
     path("team/", team.team, name="team"),
     path("team/<int:member_id>/change/", team.change, name="team-change"),
     path("team/<int:member_id>/remove/", team.remove, name="team-remove"),
