@@ -95,7 +95,7 @@ def state_of(visit: Visit, campaign: Campaign) -> State:
         figures=figures,
         outcomes=outcomes_of(figures),
         pace=pace_of(live, figures) if live is not None and live.status == RunStatus.RUNNING else None,
-        reasons=reasons(Situation(campaign)),
+        reasons=reasons(Situation(campaign, live=live)),
         failed_import=last_import_of(campaign).failed,
         next_wave=next_wave,
         hearing=latest_hearing(campaign),

@@ -82,16 +82,24 @@ class Reason:
 
 
 class Situation:
-    """What the checks look at: a campaign, its live run if it has one, and one recipient or all."""
+    """What the checks look at: a campaign, its live run if it has one, and one recipient or all.
 
-    def __init__(self, campaign: Campaign, *, recipient: Recipient | None = None) -> None:
+    A caller that has read the live run passes it as `live`.
+    """
+
+    def __init__(
+        self, campaign: Campaign, *, recipient: Recipient | None = None, live: Run | None = None
+    ) -> None:
         self.campaign = campaign
         self.recipient = recipient
         self.now = timezone.now()
+        self._live = live
 
     @cached_property
     def run(self) -> Run | None:
-        run = run_statuses.live_run(self.campaign.pk)
+        run = self._live or run_statuses.live_run(self.campaign.pk)
+        if run is not None:
+            run.campaign = self.campaign
         return None if run is None or run.trial else run
 
     @cached_property
