@@ -47,6 +47,7 @@ SENTENCES: dict[str, Promise] = {
     "missing_permission": _(
         "You do not have the permission for this in this account. Ask one of its owners."
     ),
+    "call_ended": _("This call has ended, so nobody can press a key any more."),
     "no_hours": _("Fill in at least one line."),
     "no_outcome": _("Fill in the minutes of at least one outcome."),
     "no_waves": _("Write the number of people of each wave, such as 100, 1000."),

@@ -6,7 +6,7 @@ Everything else follows as with a real carrier: STOP opts out, and keys answer s
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 from django.db import transaction
@@ -73,15 +73,21 @@ def press(*, message: SandboxMessage, keys: str) -> None:
     with transaction.atomic():
         # The carrier's poll skips a locked row, and reports on it later, with these keys.
         row = SandboxMessage.objects.select_for_update().get(pk=message.pk)
-        has_ended = row.report_at is None
-        if has_ended and (row.end_at is None or timezone.now() > row.end_at + LATE):
+        if not takes_keys(row, timezone.now()):
             raise Conflict("This call has ended, so nobody can press a key any more.", code="call_ended")
         if len(row.keys) + len(keys) > MAX_KEYS:
             raise Conflict(f"More than {MAX_KEYS} keys cannot be pressed in one call.", code="too_many_keys")
         row.keys += keys
         row.save(update_fields=["keys"])
-        if has_ended:
+        if row.report_at is None:  # the call has ended, and its last report is applied
             apply_events(_alias_of(row), [last_report(row)])
+
+
+def takes_keys(message: SandboxMessage, now: datetime) -> bool:
+    """Return whether keys can be pressed: in a call that is answered or will be, until LATE after its end."""
+    if message.channel != Channel.CALL or message.fate in _WITHOUT_RECIPIENT:
+        return False
+    return message.report_at is not None or (message.end_at is not None and now <= message.end_at + LATE)
 
 
 def _alias_of(message: SandboxMessage) -> str:

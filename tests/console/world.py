@@ -30,6 +30,7 @@ from telephony.models import (
     OptOut,
     PhoneNumber,
     Purpose,
+    SandboxMessage,
     TimeSlice,
 )
 from tests.campaigns.lists.making import make_list, make_text_template
@@ -132,6 +133,7 @@ def make_world(*, size: int = 1, account: Account | None = None) -> World:
         text_templates.update_template(template=template, sms_message="धन्यवाद")
         _receive(account, recipient, number)
         _send_otp(account, number)
+        _arrive_in_sandbox(account, number)
     for number in range(size):
         apikeys.create(
             account=account,
@@ -210,6 +212,25 @@ def _receive(account: Account, recipient: Recipient, number: int) -> None:
         received_at=timezone.now(),
         ref=f"{account.pk}-{number}",
     )
+
+
+def _arrive_in_sandbox(account: Account, number: int) -> None:
+    """Let a call that can still be answered, and an SMS arrive at the phone of the sandbox."""
+    now = timezone.now()
+    for channel in Channel:
+        SandboxMessage.objects.create(
+            delivery_key="0",
+            channel=channel,
+            to=f"+977984200{number:04}",
+            text=MESSAGE,
+            audio_name="0" * 32 if channel == Channel.CALL else "",
+            fate="completes",
+            owner_id=account.pk,
+            ring_at=now,
+            answer_at=now,
+            end_at=now + timedelta(hours=1),
+            report_at=now + timedelta(hours=1),
+        )
 
 
 def _send_otp(account: Account, number: int) -> None:
