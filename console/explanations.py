@@ -47,8 +47,8 @@ def _waits_for_reports(state: State) -> bool:
 
 
 def of_recipient(reasons: list[Reason]) -> list[Explanation]:
-    """Return what holds one person back, without what the outcome beside it says already."""
-    return [explain(one) for one in reasons if one.code not in _SAID_BY_STATUS]
+    """Return what holds one person back, without what the page says already: the outcome, and the opt-out."""
+    return [explain(one) for one in reasons if one.code not in _SAID_BY_STATUS | {Hold.OPTED_OUT}]
 
 
 def action(campaign: Campaign, count: int) -> str:

@@ -18,6 +18,7 @@ LANGUAGES: dict[str, Promise] = {
     "ne": _("Nepali"),
     "mai": _("Maithili"),
     "bho": _("Bhojpuri"),
+    "new": _("Nepal Bhasa"),
     "en": _("English"),
 }
 _SEPARATORS = re.compile(r"[,\n]")

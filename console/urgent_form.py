@@ -62,6 +62,16 @@ class UrgentForm(forms.Form):
         return cleaned
 
     @property
+    def always(self) -> list[forms.BoundField]:
+        """The fields of every urgent campaign."""
+        return [field for field in self if field.name not in ("urgent", "sms", "household")]
+
+    @property
+    def if_heard(self) -> list[forms.BoundField]:
+        """The fields that only matter if calls ask whether people have heard it."""
+        return [field for field in self if field.name in ("sms", "household")]
+
+    @property
     def rule(self) -> UrgentRule | None:
         """The rule of a valid form. Raises InvalidInput."""
         if not self.is_bound or not self.cleaned_data["urgent"]:

@@ -80,6 +80,7 @@ def show(request: ConsoleRequest, campaign_id: int, recipient_id: int) -> HttpRe
     campaign = campaign_of(request.visit, campaign_id)
     recipient = _recipient_of(campaign, recipient_id)
     state = states_of(campaign, [recipient])[0]
+    listed = inbox.opt_out_of(request.visit.account, recipient.to)
     context = {
         "campaign": campaign,
         "recipient": recipient,
@@ -94,7 +95,8 @@ def show(request: ConsoleRequest, campaign_id: int, recipient_id: int) -> HttpRe
             (one, vocabulary.RECIPIENT[one.delivery.status], vocabulary.CHANNELS[one.delivery.channel])
             for one in attempts.other_contacts(request.visit.account, recipient)
         ],
-        "opt_out": inbox.opt_out_of(request.visit.account, recipient.to),
+        "opt_out": listed,
+        "opt_out_channel": "" if listed is None else vocabulary.CHANNELS.get(listed.channel or "", ""),
         "channels": [("all", vocabulary.EVERYTHING), *vocabulary.CHANNELS.items()],
     }
     return render_page(request, "console/recipient.html", context)

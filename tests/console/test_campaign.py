@@ -175,7 +175,8 @@ def test_a_person_s_page_says_why_nothing_is_sent(world: World, client: Client) 
     page = client.get(
         world.address("recipient", campaign_id=world.running.pk, recipient_id=last.pk)
     ).content.decode()
-    assert "This person does not want messages from you" in page
+    assert "This number is on your opt-out list, so nothing is sent to it." in page
+    assert "This person does not want messages from you" not in page  # which would say the same
     assert "Somebody paused it." in page
 
 

@@ -105,6 +105,7 @@ def test_a_person_is_opted_out_on_the_page_of_a_campaign_with_evidence(world: Wo
     assert listed.evidence["id"] == world.owner.pk
     shown = client.get(page).content.decode()
     assert "is on the opt-out list now" in shown
+    assert "on your opt-out list for: Text message." in shown
     assert "Remove from the list" in shown
     viewer = client_for(make_member(world.account, "viewer"))
     assert "Remove from the list" not in viewer.get(page).content.decode()

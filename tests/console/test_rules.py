@@ -31,7 +31,7 @@ RULES: dict[str, Any] = {
     "frequency_cap": {"contacts": 2, "days": 7},
     "waves": {"sizes": [100, 1000], "success_percent": 80},
 }
-WORDS: dict[str, Any] = {"mai": {"stop": ["बन्न करू"], "start": ["फेर पठाउ"]}, "new": {"stop": ["मयः"]}}
+WORDS: dict[str, Any] = {"mai": {"stop": ["बन्न करू"], "start": ["फेर पठाउ"]}, "awa": {"stop": ["मयः"]}}
 # What the forms send for a rule of each kind.
 SENT: dict[str, dict[str, Any]] = {
     "calling_hours": {

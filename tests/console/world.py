@@ -226,8 +226,8 @@ def _arrive_in_sandbox(account: Account, number: int) -> None:
             audio_name="0" * 32 if channel == Channel.CALL else "",
             fate="completes",
             owner_id=account.pk,
-            ring_at=now,
-            answer_at=now,
+            ring_at=now if channel == Channel.CALL else None,
+            answer_at=now if channel == Channel.CALL else None,
             end_at=now + timedelta(hours=1),
             report_at=now + timedelta(hours=1),
         )
