@@ -71,7 +71,7 @@ class MessageForm(forms.Form):
         widget=forms.RadioSelect,
     )
 
-    template_name = forms.CharField(label=_("Name of the template"), required=False, max_length=200)
+    new_template = forms.CharField(label=_("Name of the template"), required=False, max_length=200)
 
     def __init__(self, *args: Any, campaign: Campaign, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -93,8 +93,8 @@ class MessageForm(forms.Form):
         elif campaign.audio is None:
             del self.fields["source"]
 
-    def clean_template_name(self) -> str:
-        name: str = self.cleaned_data["template_name"]
+    def clean_new_template(self) -> str:
+        name: str = self.cleaned_data["new_template"]
         if AS_TEMPLATE in self.data and not name:
             raise forms.ValidationError(_("Write what the template is called."))
         return name

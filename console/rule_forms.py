@@ -57,7 +57,7 @@ class RuleForm(forms.Form):
         values = self.default if shown in (None, self.off) else self.values_of(shown)
         super().__init__(sent, prefix=self.name, initial={**values, "mode": mode})
         self.label = TITLES[self.name]
-        choices = [(OFF, self.off_label), (ON, self.on_label)]
+        choices: list[tuple[str, Any]] = [(OFF, self.off_label), (ON, self.on_label)]
         if has_account:
             said = sentence_of_rule(self.name, of_account)
             choices.insert(0, (ACCOUNT, _("As in the settings: %(rule)s") % {"rule": said}))

@@ -40,7 +40,7 @@ WEEKDAYS: dict[str, Promise] = {
     "fri": pgettext_lazy("weekday", "Fri"),
     "sat": pgettext_lazy("weekday", "Sat"),
 }
-OUTCOMES: dict[Outcome, Promise] = {
+OUTCOMES: dict[Outcome, StrPromise] = {
     Outcome.BUSY: gettext_lazy("The line was busy"),
     Outcome.UNANSWERED: gettext_lazy("Nobody answered"),
     Outcome.FAILED: gettext_lazy("It failed"),

@@ -45,7 +45,7 @@ def message(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
         try:
             changed = services.update_campaign(campaign=campaign, **_fields(form.cleaned_data))
             if AS_TEMPLATE in request.POST:
-                return _save_as_template(request, changed, name=form.cleaned_data["template_name"])
+                return _save_as_template(request, changed, name=form.cleaned_data["new_template"])
         except IrisError as error:
             form.add_error(None, sentence_of(error))
         else:

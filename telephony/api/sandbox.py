@@ -127,8 +127,8 @@ class OwnFaults(SandboxView):
 class Open:
     """Makes a view one for everyone, about the messages of all accounts."""
 
-    authentication_classes = ()
-    permission_classes = ()
+    authentication_classes: Any = ()
+    permission_classes: Any = ()
 
     def owner_of(self, request: Request) -> int | None:
         return None

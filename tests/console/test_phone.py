@@ -20,7 +20,7 @@ from tests.factories import make_account, make_campaign, make_member
 from tests.telephony.carriers.sandboxing import sent
 
 pytestmark = pytest.mark.django_db
-LIVE = {"HTTP_HX_REQUEST": "true"}
+LIVE = {"HX-Request": "true"}
 
 
 @pytest.fixture(autouse=True)
@@ -85,11 +85,13 @@ def test_a_reply_appears_in_the_phone_and_stop_opts_out(world: World, client: Cl
     assert response.headers["Location"] == f"{address(world, 'phone', twin)}?to=%2B{message.to[1:]}"
     assert OptOut.objects.filter(owner=twin).count() == 1
     part = client.post(
-        address(world, "phone-reply", twin), fields | {"text": "धन्यवाद"}, **LIVE
+        address(world, "phone-reply", twin), fields | {"text": "धन्यवाद"}, headers=LIVE
     ).content.decode()
     assert "<html" not in part
     assert part.index("धन्यवाद") < part.index("STOP</div>") < part.index("Namaste")
-    part = client.post(address(world, "phone-reply", twin), fields | {"text": " "}, **LIVE).content.decode()
+    part = client.post(
+        address(world, "phone-reply", twin), fields | {"text": " "}, headers=LIVE
+    ).content.decode()
     assert 'role="alert"' in part
     assert InboundMessage.objects.filter(owner=twin).count() == 2
 
@@ -97,14 +99,14 @@ def test_a_reply_appears_in_the_phone_and_stop_opts_out(world: World, client: Cl
 def test_keys_are_pressed_while_a_call_can_be_answered(world: World, client: Client, twin: Account) -> None:
     call = sent(make_campaign(owner=twin, service=Service.CALL, message="Namaste"))[0]
     fields = {"message": call.pk, "keys": "7", "to": call.to}
-    part = client.post(address(world, "phone-press", twin), fields, **LIVE).content.decode()
+    part = client.post(address(world, "phone-press", twin), fields, headers=LIVE).content.decode()
     assert "Keys that were pressed: 7" in part
     assert 'value="#"' in part
     SandboxMessage.objects.filter(pk=call.pk).update(
         report_at=None, end_at=timezone.now() - timedelta(minutes=2)
     )
     assert 'value="#"' not in page_of(client, world, twin, to=call.to)
-    part = client.post(address(world, "phone-press", twin), fields, **LIVE).content.decode()
+    part = client.post(address(world, "phone-press", twin), fields, headers=LIVE).content.decode()
     assert "This call has ended" in part
     assert client.post(address(world, "phone-press", twin), fields).status_code == 409
 

@@ -244,15 +244,17 @@ class TestFaults:
 class TestWaiting:
     def test_a_request_waits_until_something_is_found(self, monkeypatch: pytest.MonkeyPatch) -> None:
         naps: list[float] = []
-        monkeypatch.setattr(inbox.time, "sleep", naps.append)
+        monkeypatch.setattr(f"{inbox.__name__}.time.sleep", naps.append)
         found = iter([[], [], [1]])
         assert inbox.wait_until(lambda: next(found), seconds=20) == [1]
         assert len(naps) == 2
 
     def test_it_ends_after_its_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
         now = [0.0]
-        monkeypatch.setattr(inbox.time, "monotonic", lambda: now[0])
-        monkeypatch.setattr(inbox.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+        monkeypatch.setattr(f"{inbox.__name__}.time.monotonic", lambda: now[0])
+        monkeypatch.setattr(
+            f"{inbox.__name__}.time.sleep", lambda seconds: now.__setitem__(0, now[0] + seconds)
+        )
         assert inbox.wait_until(list, seconds=5) == []
         assert now[0] == pytest.approx(5)
         assert inbox.wait_until(list, seconds=500) == []
@@ -267,7 +269,7 @@ class TestWaiting:
             assert inbox.wait_until(list, seconds=20) == []
             raise TimeoutError
 
-        monkeypatch.setattr(inbox.time, "sleep", wait_again)
+        monkeypatch.setattr(f"{inbox.__name__}.time.sleep", wait_again)
         with pytest.raises(TimeoutError):
             inbox.wait_until(list, seconds=20)
         assert depth == inbox.MAX_WAITING
