@@ -15,16 +15,18 @@ from django.conf import settings
 from django.test import Client
 from pytest_django.live_server_helper import LiveServer
 
-from campaigns.models import Campaign
+from accounts import twins
+from campaigns.models import Campaign, Service
 from telephony.engine.routing import get_or_create_trunks
-from telephony.models import Sender, SenderStatus
+from telephony.models import OptOut, SandboxMessage, Sender, SenderStatus
 from tests import engine
 from tests.conftest import require_module, require_program
 from tests.console.test_operator import PAGES as OPERATOR_PAGES
 from tests.console.test_operator import address, set_up_second_factor
 from tests.console.test_pages import readable
 from tests.console.world import client_for, make_world, record_worker
-from tests.factories import make_account, make_user, owner_of
+from tests.factories import make_account, make_campaign, make_user, owner_of
+from tests.telephony.carriers.sandboxing import sent
 
 pytestmark = pytest.mark.django_db(transaction=True)
 WIDTHS = (360, 1440)
@@ -148,6 +150,31 @@ def test_a_person_sends_the_first_campaign(
     page.get_by_role("link", name="9841000001").click()
     playwright.expect(page.locator("main")).to_contain_text("Every attempt")
     look("journey-7-person")
+
+
+def test_the_phone_of_the_sandbox_is_live_and_takes_nothing_away_from_somebody_who_writes(
+    page: Any, live_server: LiveServer, playwright: Any, settings: Any
+) -> None:
+    settings.IRIS_SANDBOX_SPEED = 0.1
+    account = make_account(name="Ward office", credits=500)
+    twin = twins.open_twin(account=account)
+    sms = sent(make_campaign(owner=twin, message="Namaste"))[0]
+    sign_in(page, client_for(owner_of(account)), live_server)
+    page.goto(f"{live_server.url}/console/{twin.pk}/phone/")
+    field = page.locator(f"#reply-{sms.pk}")
+    field.press_sequentially("STO")
+    call = sent(make_campaign(owner=twin, service=Service.CALL, message="Come"))[-1]
+    for _ in range(2):
+        with page.expect_response(lambda response: "/phone/" in response.url):
+            pass  # the page asks for what is new
+    assert field.input_value() == "STO"
+    field.press_sequentially("P")
+    page.keyboard.press("Enter")
+    playwright.expect(page.locator("#live")).to_contain_text("STOP")
+    page.locator(f"#key-{call.pk}-7").click()
+    playwright.expect(page.locator("#live")).to_contain_text("Keys that were pressed: 7")
+    assert OptOut.objects.filter(owner=twin).count() == 1
+    assert SandboxMessage.objects.get(pk=call.pk).keys == "7"
 
 
 def test_every_page_fits_its_window_in_both_languages(
