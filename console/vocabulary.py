@@ -35,10 +35,11 @@ class Word:
 
 
 class Stage(StrEnum):
-    """The states of a campaign that has no run."""
+    """The states of a campaign that no status of a run says: without a run, and before a wave that a person must send."""
 
     DRAFT = "draft"
     READY = "ready"
+    WAVE = "wave"
 
 
 CAMPAIGN: dict[str, Word] = {
@@ -58,6 +59,11 @@ CAMPAIGN: dict[str, Word] = {
     ),
     RunStatus.RUNNING: Word(
         _("Running"), _("People are being reached now. You can pause or stop it at any time."), Tone.BUSY
+    ),
+    Stage.WAVE: Word(
+        _("Waits for its next wave"),
+        _("The people of the wave were contacted. Look at the outcomes, and send the next wave or stop it."),
+        Tone.WAIT,
     ),
     RunStatus.PAUSED: Word(
         _("Paused"), _("Nothing is sent until somebody resumes it. Its credits stay on hold."), Tone.WAIT
@@ -230,7 +236,9 @@ UNDER_WAY = (
 
 
 def campaign_key(campaign: Campaign, run_status: str | None) -> str:
-    """Return the key of CAMPAIGN for a campaign and the status of its latest run."""
+    """Return the key of CAMPAIGN for a campaign (`with_status`) and the status of its latest run."""
+    if run_status == RunStatus.RUNNING and getattr(campaign, "waits_for_go_ahead", False):
+        return Stage.WAVE
     if run_status:
         return run_status
     return Stage.DRAFT if campaign.draft else Stage.READY

@@ -194,6 +194,8 @@ def test_the_next_wave_is_sent_by_a_button_that_counts_its_people(world: World, 
     run = waiting_for_a_wave(world)
     page = page_of(client, world, world.running)
     assert "Wave 1 is complete." in page
+    assert "Waits for its next wave" in page
+    assert "Waits for its next wave" in client.get(world.address("campaigns")).content.decode()
     assert "Send the next wave: 2 people" in page  # the others of the campaign are fewer than five
     for preset in ("viewer", "author"):
         member = client_for(make_member(world.account, preset))
