@@ -50,8 +50,7 @@ def measure(scale: float) -> list[Row]:
 
 @contextmanager
 def paused_trunks(iris: LiveIris) -> Iterator[None]:
-    with database(iris) as connection:
-        connection.execute("UPDATE telephony_trunk SET pause_reason = 'measuring', paused_until = NULL")
+    iris.manage("trunk", "pause", "sandbox", "--reason", "measuring")
     yield
 
 
@@ -113,9 +112,15 @@ def _fill(iris: LiveIris, campaign: int, count: int, *, cap: dict[str, int] | No
         seconds = time.perf_counter() - begun
         queued = _scalar(connection, _QUEUED, campaign)
         assert queued == count, queued
-        iris.demo.post(f"/api/system/campaigns/{campaign}/stop/")
-        wait_for(lambda: _scalar(connection, _ENDED, campaign), seconds=600)
+    _stop(iris, campaign)
     return count / seconds
+
+
+def _stop(iris: LiveIris, campaign: int) -> None:
+    """Stop a campaign, and wait until all of its deliveries have ended."""
+    iris.demo.post(f"/api/system/campaigns/{campaign}/stop/")
+    with database(iris) as connection:
+        wait_for(lambda: _scalar(connection, _ENDED, campaign), seconds=600)
 
 
 _LATEST = "(SELECT max(id) FROM campaigns_run WHERE campaign_id = %s)"
@@ -145,5 +150,5 @@ def _marking(iris: LiveIris, count: int) -> tuple[float, float]:
         begun = time.perf_counter()
         begin(iris, campaign, duplicates=rule)
         seconds.append(time.perf_counter() - begun)
-        iris.demo.post(f"/api/system/campaigns/{campaign}/stop/")
+        _stop(iris, campaign)
     return seconds[0], seconds[1]
