@@ -12,6 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import serializers
 from rest_framework.exceptions import APIException
@@ -25,7 +26,7 @@ from accounts.permissions import AccountKind, Permission
 from iris.api import idempotency
 from iris.api.envelope import success
 from iris.api.fields import Text, validated
-from iris.api.views import V0View, with_and_without_slash
+from iris.api.views import V0View
 from iris.errors import InvalidInput, IrisError
 from telephony import sandbox_phone
 from telephony.carriers.sandbox import fates, inbox, views
@@ -172,13 +173,14 @@ def _is_for_twin(request: HttpRequest) -> bool:
     return found is not None and isinstance(found[1], Access) and found[1].account.is_twin
 
 
+ROUTES: dict[str, tuple[str, View]] = {
+    "messages": ("sandbox-messages", door(OwnMessages.as_view(), views.messages)),
+    "messages/<id:message_id>/reply": ("sandbox-reply", door(OwnReplies.as_view(), OpenReplies.as_view())),
+    "messages/<id:message_id>/press": ("sandbox-press", door(OwnKeys.as_view(), OpenKeys.as_view())),
+    "faults": ("sandbox-faults", door(OwnFaults.as_view(), OpenFaults.as_view())),
+}
 urlpatterns = [
-    *with_and_without_slash("messages/", door(OwnMessages.as_view(), views.messages), "sandbox-messages"),
-    *with_and_without_slash(
-        "messages/<id:message_id>/reply/", door(OwnReplies.as_view(), OpenReplies.as_view()), "sandbox-reply"
-    ),
-    *with_and_without_slash(
-        "messages/<id:message_id>/press/", door(OwnKeys.as_view(), OpenKeys.as_view()), "sandbox-press"
-    ),
-    *with_and_without_slash("faults/", door(OwnFaults.as_view(), OpenFaults.as_view()), "sandbox-faults"),
+    pattern
+    for route, (name, view) in ROUTES.items()
+    for pattern in (path(route, view, name=name), path(f"{route}/", view))
 ]
