@@ -19,7 +19,7 @@ from campaigns.models import Campaign, ContactList, Service, Source, TextVersion
 from campaigns.recipients import imports, lists
 from campaigns.runs import run_statuses
 from campaigns.runs.reschedule import reschedule
-from campaigns.runs.rules import RULES, read_rules
+from campaigns.runs.rules import RULES, merge_rules
 from iris.errors import InvalidInput
 from telephony import speech
 from telephony.models import Audio, DeliveryStatus, PhoneNumber
@@ -76,7 +76,7 @@ def create_campaign(
     """
     _add_defaults(fields, account=account)
     _check(fields, account=account)
-    rules = _pop_rules(fields, service=service)
+    rules = merge_rules({}, _pop_rules(fields), service=service)
     errors: list[dict[str, Any]] = []
     # A sheet is read before the transaction begins.
     reading = nullcontext() if sheet is None else imports.read_sheet(sheet, number_column=number_column)
@@ -94,9 +94,9 @@ def create_campaign(
     return Created(campaign, errors, "" if read is None else read.number_heading)
 
 
-def _pop_rules(fields: CampaignFields, *, service: Service) -> dict[str, Any]:
-    """Take the rules of reaching people out of the fields, and return them as they are stored. Raises InvalidInput."""
-    return read_rules({name: fields.pop(name) for name in RULES if name in fields}, service=service)  # type: ignore[misc]
+def _pop_rules(fields: CampaignFields) -> dict[str, Any]:
+    """Take the rules of reaching people out of the fields, and return them."""
+    return {name: fields.pop(name) for name in RULES if name in fields}  # type: ignore[misc]
 
 
 def _add_defaults(fields: CampaignFields, *, account: Account) -> None:
@@ -132,7 +132,7 @@ def update_campaign(
             campaign.name = name
         if description is not None:
             campaign.description = description
-        rules = campaign.rules | _pop_rules(fields, service=Service(campaign.service))
+        rules = merge_rules(campaign.rules, _pop_rules(fields), service=Service(campaign.service))
         asked: dict[str, Any] = {**fields, "rules": rules}
         changed = {field: value for field, value in asked.items() if getattr(campaign, field) != value}
         for field, value in changed.items():

@@ -8,10 +8,13 @@ from decimal import Decimal
 from django.db.models import Q
 
 from accounts.permissions import Permission
-from campaigns.models import LIVE, PENDING, Campaign, Run, RunStatus
+from campaigns.models import LIVE, PENDING, Campaign, Run, RunStatus, SheetImport
 from campaigns.reports.figures import Figures, Pace, figures_of, pace_of
-from campaigns.reports.hindrances import Hindrance, hindrances_of
+from campaigns.reports.hearing import Hearing, latest_hearing
+from campaigns.reports.last_import import last_import_of
 from campaigns.reports.totals import credits_of
+from campaigns.reports.why import Hold, Reason, Situation, reasons
+from campaigns.runs import waves
 from console import vocabulary
 from console.visits import Visit
 from console.vocabulary import Word
@@ -39,15 +42,23 @@ class State:
     figures: Figures
     outcomes: list[Outcome]
     pace: Pace | None
-    hindrances: list[Hindrance]
+    reasons: list[Reason]  # why nothing moves
+    failed_import: SheetImport | None  # the last sheet, if it could not be imported
+    next_wave: int | None  # how many people the next wave has, if somebody can send it
+    hearing: Hearing | None  # who has heard the last alert, if there was one
     spent: Decimal
     may: dict[str, bool]
 
     @property
     def polls(self) -> bool:
         """Whether the page keeps itself up to date: until nothing moves any more."""
-        is_importing = any(one.kind == "importing" for one in self.hindrances)
+        is_importing = any(one.code == Hold.IMPORT for one in self.reasons)
         return is_importing or (self.run is not None and self.run.status in LIVE)
+
+    @property
+    def heard(self) -> list[tuple[str, Word, int]]:
+        """Who has heard the last alert, as `heard_counts` returns it."""
+        return [] if self.hearing is None else heard_counts(self.hearing)
 
     @property
     def percent(self) -> int:
@@ -71,10 +82,12 @@ def campaign_of(visit: Visit, campaign_id: int) -> Campaign:
 
 
 def state_of(visit: Visit, campaign: Campaign) -> State:
-    """Return the state of a campaign. Takes at most ten queries, whatever its size."""
+    """Return the state of a campaign. Its number of queries does not depend on the campaign's size."""
     run = latest_run(campaign)
     live = run if run is not None and run.status in LIVE else None
     figures = figures_of(campaign, live)
+    next_wave = None if live is None else waves.next_size(live)
+    can_send_wave = next_wave is not None and visit.may(Permission.SEND)
     return State(
         campaign=campaign,
         run=run,
@@ -82,9 +95,12 @@ def state_of(visit: Visit, campaign: Campaign) -> State:
         figures=figures,
         outcomes=outcomes_of(figures),
         pace=pace_of(live, figures) if live is not None and live.status == RunStatus.RUNNING else None,
-        hindrances=hindrances_of(campaign, live, figures),
+        reasons=reasons(Situation(campaign, live=live)),
+        failed_import=last_import_of(campaign).failed,
+        next_wave=next_wave,
+        hearing=latest_hearing(campaign),
         spent=credits_of(campaign),
-        may=_possible(visit, campaign, run, figures),
+        may=_possible(visit, campaign, run, figures) | {"next_wave": can_send_wave},
     )
 
 
@@ -123,6 +139,14 @@ def outcomes_of(figures: Figures) -> list[Outcome]:
         Outcome(key=key, word=word, count=count, share=round(100 * count / total, 2))
         for key, word, count in lines
         if count
+    ]
+
+
+def heard_counts(hearing: Hearing) -> list[tuple[str, Word, int]]:
+    """Return how many people of an alert are in each state: its key, its word, and the count."""
+    return [
+        (key, word, sum(hearing.counts[state] for state in states))
+        for key, (states, word) in vocabulary.HEARING.items()
     ]
 
 

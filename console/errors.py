@@ -22,12 +22,18 @@ SENTENCES: dict[str, Promise] = {
         "The time to approve this run is over, so it does not start. Begin the campaign again."
     ),
     "approval_outdated": _("The campaign was changed since you opened this page. Look at it again."),
+    "delay_too_long": _(
+        "The last try would come more than 7 days later. Choose fewer minutes or fewer tries."
+    ),
     "campaign_live": _(
         "This campaign is running or waits to start. Stop it first, or wait until it is done."
     ),
     "days_in_wrong_order": _("The first day is after the last one. Swap them."),
     "days_out_of_range": _("These days are too far away. Choose others."),
     "empty_list": _("This list has no people. Add some to it, or choose another list."),
+    "hours_reversed": _(
+        "The first time must be before the second. Hours over midnight are two lines, until 24:00 and from 00:00."
+    ),
     "importing": _("A sheet is being imported here. Wait until it is done."),
     "insufficient_credits": _(
         "The account has too few credits for this. Ask for a top-up, or choose fewer people."
@@ -40,12 +46,25 @@ SENTENCES: dict[str, Promise] = {
         "Phones cannot show this sender, or it is not yours. Write a name of up to 11 Latin letters and digits, a phone"
         " number of yours with its country code, or a short code of 3 to 6 digits."
     ),
+    "keyword_of_both": _("This word already has the other meaning."),
     "last_owner": _("This is the only owner of the account. Make another person an owner first."),
     "live_account_needed": _("This is a test account, which does not have this page."),
     "message_too_long": _("The message is too long. Shorten it."),
     "missing_permission": _(
         "You do not have the permission for this in this account. Ask one of its owners."
     ),
+    "call_ended": _("This call has ended, so nobody can press a key any more."),
+    "no_hours": _("Fill in at least one line."),
+    "no_outcome": _("Fill in the minutes of at least one outcome."),
+    "no_waves": _("Write the number of people of each wave, such as 100, 1000."),
+    "not_a_date": _("This is not a date. Write it as 2083-07-22 (BS) or 2026-11-08 (AD)."),
+    "not_a_keyword": _("A word for opting out has 1 to 3 words and at most 40 letters."),
+    "not_a_time": _("This is not a time. Write it as 09:00, up to 24:00."),
+    "not_waiting": _("The campaign does not wait for its next wave any more. Look at it again."),
+    "opt_outs_hold": _(
+        "The settings of this account do not let urgent campaigns reach people who have opted out."
+    ),
+    "wave_size": _("A wave has from 1 to 10,000,000 people."),
     "not_a_member": _("You are not a member of this account. Choose one of your accounts."),
     "not_awaiting_approval": _("Nothing waits for approval here any more. Look at the campaign again."),
     "not_related": _("Credits can move only between an account and its own departments."),

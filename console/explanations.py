@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from campaigns.models import Campaign, Service
-from campaigns.reports.hindrances import Hindrance, Kind
+from campaigns.models import Campaign, RunStatus, Service
+from campaigns.reports.why import Hold, Reason
 from console.campaign_state import State
 from console.numerals import grouped
-from iris import health
+from console.words_of_reasons import Explanation, explain
 
-
-@dataclass(frozen=True, kw_only=True)
-class Explanation:
-    """A sentence, with the words of the server or the carrier in English if there are some, and a moment."""
-
-    sentence: str
-    words: str = ""
-    at: datetime | None = None
-    is_bad: bool = False
+# What the status beside it says already, and what is said of a campaign only if nothing else is.
+_SAID_BY_STATUS = frozenset({Hold.NOT_BEGUN, Hold.ENDED})
 
 
 def of(state: State) -> list[Explanation]:
-    """Return why the campaign does not move. Takes one query while it should move."""
-    found = [_explain(one) for one in state.hindrances]
-    if state.polls and not health.worker_is_alive():
-        sentence = _(
-            "The part of this server that sends does not work. Tell its operator. Nothing is lost meanwhile."
-        )
-        found.insert(0, Explanation(sentence=sentence, is_bad=True))
+    """Return why the campaign does not move."""
+    shown = [one for one in state.reasons if one.code not in _SAID_BY_STATUS]
+    if len(shown) > 1:
+        shown = [one for one in shown if one.code != Hold.IN_TURN]
+    found = [explain(one) for one in shown]
+    if state.failed_import is not None:
+        sentence = _("The last sheet could not be imported. Correct it and upload it again.")
+        found.append(Explanation(sentence=sentence, words=state.failed_import.message, is_bad=True))
+    if not found and _waits_for_reports(state):
+        sentence = _("All were sent. The carrier still has to report on %(count)s of them.")
+        found.append(Explanation(sentence=sentence % {"count": grouped(state.figures.under_way)}))
     if state.run is not None and state.run.too_long:
         found.append(
             Explanation(
@@ -47,56 +41,14 @@ def of(state: State) -> list[Explanation]:
     return found
 
 
-def _explain(one: Hindrance) -> Explanation:
-    bad = False
-    match one.kind:
-        case Kind.IMPORTING:
-            sentence = _(
-                "The sheet is being imported: %(count)s people so far. You can begin when it is done."
-            ) % {"count": grouped(one.count)}
-        case Kind.IMPORT_FAILED:
-            sentence, bad = _("The last sheet could not be imported. Correct it and upload it again."), True
-        case Kind.AWAITING:
-            sentence = _("A second person must approve it. Without approval it ends at this time:")
-        case Kind.SCHEDULED:
-            sentence = _("It starts by itself at this time:")
-        case Kind.PAUSED:
-            sentence = _("Somebody paused it. It continues when somebody resumes it.")
-        case Kind.SET_ASIDE:
-            sentence, bad = (
-                _("The server paused it, because it could not continue. Resume it after a correction."),
-                True,
-            )
-        case Kind.HELD:
-            sentence, bad = (
-                _("This server was restored from a backup. It sends nothing until its operator allows it."),
-                True,
-            )
-        case Kind.TRUNK_PAUSED if one.at is None:
-            sentence, bad = (
-                _("The carrier accepts nothing at the moment, until the operator of this server acts."),
-                True,
-            )
-        case Kind.TRUNK_PAUSED:
-            sentence = _("The carrier accepts nothing at the moment. The server tries again at this time:")
-        case Kind.NO_CHANNELS:
-            sentence = _(
-                "All %(count)s lines of the carrier are busy. The next call begins when one is free."
-            ) % {"count": grouped(one.count)}
-        case Kind.FAILING:
-            sentence, bad = (
-                _("The server cannot prepare the next ones, and tries again. It fails since:"),
-                True,
-            )
-        case Kind.REPORTS:
-            sentence = _("All were sent. The carrier still has to report on %(count)s of them.") % {
-                "count": grouped(one.count)
-            }
-        case Kind.STOPPING:
-            sentence = _("It is being stopped. %(count)s are still under way.") % {
-                "count": grouped(one.count)
-            }
-    return Explanation(sentence=sentence, words=one.words, at=one.at, is_bad=bad)
+def _waits_for_reports(state: State) -> bool:
+    is_running = state.run is not None and state.run.status == RunStatus.RUNNING
+    return is_running and state.figures.under_way > 0 and not state.figures.left
+
+
+def of_recipient(reasons: list[Reason]) -> list[Explanation]:
+    """Return what holds one person back, without what the page says already: the outcome, and the opt-out."""
+    return [explain(one) for one in reasons if one.code not in _SAID_BY_STATUS | {Hold.OPTED_OUT}]
 
 
 def action(campaign: Campaign, count: int) -> str:

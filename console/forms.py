@@ -20,6 +20,7 @@ from telephony import speech
 from telephony.models import DeliveryStatus
 
 FROM_DEVANAGARI = str.maketrans("०१२३४५६७८९", "0123456789")
+AS_TEMPLATE = "as_template"  # the button that also saves the words as a template
 SPEEDS = (("0.8", _("Slow")), ("1", pgettext_lazy("speed", "Normal")), ("1.2", _("Fast")))
 
 
@@ -70,6 +71,8 @@ class MessageForm(forms.Form):
         widget=forms.RadioSelect,
     )
 
+    new_template = forms.CharField(label=_("Name of the template"), required=False, max_length=200)
+
     def __init__(self, *args: Any, campaign: Campaign, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         service = Service(campaign.service)
@@ -89,6 +92,12 @@ class MessageForm(forms.Form):
                 del self.fields[name]
         elif campaign.audio is None:
             del self.fields["source"]
+
+    def clean_new_template(self) -> str:
+        name: str = self.cleaned_data["new_template"]
+        if AS_TEMPLATE in self.data and not name:
+            raise forms.ValidationError(_("Write what the template is called."))
+        return name
 
     def clean_speed(self) -> Decimal:
         return Decimal(self.cleaned_data["speed"])

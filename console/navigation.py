@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from accounts.models import User
+from accounts.models import Account, User
 from accounts.permissions import Permission
 from console.visits import Visit
 
@@ -20,6 +21,7 @@ PAGES: tuple[tuple[str, Promise, str, Permission], ...] = (
     ("lists", pgettext_lazy("navigation", "Lists"), "lists", Permission.VIEW),
     ("templates", pgettext_lazy("navigation", "Templates"), "templates", Permission.VIEW),
     ("inbox", _("Inbox"), "inbox", Permission.VIEW),
+    ("phone", pgettext_lazy("navigation", "Test phone"), "phone", Permission.VIEW),
     ("opt-outs", pgettext_lazy("navigation", "Opt-outs"), "stop", Permission.VIEW),
     ("otps", pgettext_lazy("navigation", "OTPs"), "otps", Permission.SEND),
     ("numbers", _("Numbers"), "numbers", Permission.VIEW),
@@ -35,6 +37,7 @@ OPERATOR_PAGES: tuple[tuple[str, Promise, str, str], ...] = (
     ("operator-accounts", pgettext_lazy("navigation", "Accounts"), "team", "accounts.view_account"),
     ("operator-senders", pgettext_lazy("navigation", "Senders"), "sms", "telephony.change_sender"),
 )
+WITH_PHONE_ONLY = {"phone"}  # accounts that reach real phones have no such page
 LIVE_ONLY = {"team"}  # test twins have no such page
 
 
@@ -46,6 +49,11 @@ class Entry:
     title: Promise
     icon: str
     is_current: bool
+
+
+def has_phone(account: Account) -> bool:
+    """Return whether the calls and SMS of an account arrive at the sandbox's phone, where its members may see them."""
+    return account.is_twin or settings.IRIS_SANDBOX_INBOX
 
 
 def operator_entries(user: User, path: str) -> list[Entry]:
@@ -65,7 +73,10 @@ def entries(visit: Visit, path: str) -> list[Entry]:
     home = reverse("console:home", args=[visit.account.pk])
     found = []
     for name, title, icon, needed in PAGES:
-        if visit.may(needed) and not (name in LIVE_ONLY and visit.account.is_twin):
+        is_missing = (name in LIVE_ONLY and visit.account.is_twin) or (
+            name in WITH_PHONE_ONLY and not has_phone(visit.account)
+        )
+        if visit.may(needed) and not is_missing:
             address = reverse(f"console:{name}", args=[visit.account.pk])
             is_current = path == address if address == home else path.startswith(address)
             found.append(Entry(address=address, title=title, icon=icon, is_current=is_current))

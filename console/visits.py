@@ -47,12 +47,12 @@ class Visit:
         return self.may(Permission.LISTEN)
 
     @property
-    def may_manage_credits(self) -> bool:
-        return self.may(Permission.MANAGE_CREDITS)
-
-    @property
     def may_manage_account(self) -> bool:
         return self.may(Permission.MANAGE_ACCOUNT)
+
+    @property
+    def may_manage_credits(self) -> bool:
+        return self.may(Permission.MANAGE_CREDITS)
 
 
 class ConsoleRequest(HttpRequest):

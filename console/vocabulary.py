@@ -12,7 +12,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from campaigns.models import Campaign, RunStatus, Service
+from campaigns.models import AlertState, Campaign, RunStatus, Service
 from telephony.models import Cause, Channel, DeliveryStatus, OptOutWay, SenderStatus
 from telephony.numbering import Operator
 
@@ -35,10 +35,11 @@ class Word:
 
 
 class Stage(StrEnum):
-    """The states of a campaign that has no run."""
+    """The states of a campaign that no status of a run says: without a run, and before a wave that a person must send."""
 
     DRAFT = "draft"
     READY = "ready"
+    WAVE = "wave"
 
 
 CAMPAIGN: dict[str, Word] = {
@@ -58,6 +59,11 @@ CAMPAIGN: dict[str, Word] = {
     ),
     RunStatus.RUNNING: Word(
         _("Running"), _("People are being reached now. You can pause or stop it at any time."), Tone.BUSY
+    ),
+    Stage.WAVE: Word(
+        _("Waits for its next wave"),
+        _("The people of the wave were contacted. Look at the outcomes, and send the next wave or stop it."),
+        Tone.WAIT,
     ),
     RunStatus.PAUSED: Word(
         _("Paused"), _("Nothing is sent until somebody resumes it. Its credits stay on hold."), Tone.WAIT
@@ -129,6 +135,38 @@ RECIPIENT: dict[int | None, Word] = {
 UNDER_WAY_WORD = Word(
     _("Under way"), _("They are being called, or the carrier has not reported the outcome yet."), Tone.BUSY
 )
+
+# Whether people have heard an alert: the states of a recipient, and the word that pages have for them.
+HEARING: dict[str, tuple[tuple[AlertState, ...], Word]] = {
+    "heard": (
+        (AlertState.HEARD,),
+        Word(_("Has heard it"), _("Pressed 1 during the call."), Tone.GOOD),
+    ),
+    "not_heard": (
+        (AlertState.NOT_HEARD,),
+        Word(
+            _("Has not heard it"),
+            _("The calls have ended, and nobody pressed 1. Reach them another way."),
+            Tone.BAD,
+        ),
+    ),
+    "called": (
+        (AlertState.CALLED,),
+        Word(_("Being called"), _("A call to this number is under way or planned."), Tone.BUSY),
+    ),
+    "waiting": (
+        (AlertState.WAITING, AlertState.DUE),
+        Word(_("Waits"), _("It was not the turn of this number yet."), Tone.QUIET),
+    ),
+    "spared": (
+        (AlertState.SPARED,),
+        Word(_("Not needed"), _("Another number of the same household has heard it."), Tone.GOOD),
+    ),
+    "stopped": (
+        (AlertState.STOPPED,),
+        Word(_("Not called"), _("The campaign was stopped before."), Tone.BAD),
+    ),
+}
 
 CAUSES: dict[str, Promise] = {
     Cause.BUSY: _("The line was busy."),
@@ -214,7 +252,9 @@ UNDER_WAY = (
 
 
 def campaign_key(campaign: Campaign, run_status: str | None) -> str:
-    """Return the key of CAMPAIGN for a campaign and the status of its latest run."""
+    """Return the key of CAMPAIGN for a campaign (`with_status`) and the status of its latest run."""
+    if run_status == RunStatus.RUNNING and getattr(campaign, "waits_for_go_ahead", False):
+        return Stage.WAVE
     if run_status:
         return run_status
     return Stage.DRAFT if campaign.draft else Stage.READY

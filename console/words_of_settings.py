@@ -9,9 +9,11 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.models.accounts import Duplicates, Language
+from accounts.models.accounts import Language
 from console.numerals import in_digits
 from console.vocabulary import SERVICES
+from console.words_of_rules import TITLES, sentence_of_rule
+from iris.errors import IrisError
 from telephony import speech
 
 if TYPE_CHECKING:
@@ -28,11 +30,11 @@ SETTINGS: dict[str, StrPromise] = {
     "low_credit_level": gettext_lazy("Credits below which people get an e-mail"),
     "approval_above": gettext_lazy("Campaigns for more people than this need approval"),
     "approval_hours": gettext_lazy("Hours within which a campaign must be approved"),
-    "retry": gettext_lazy("Trying again"),
-    "calling_hours": gettext_lazy("Hours in which people are contacted"),
-    "duplicates": gettext_lazy("If a campaign has a number several times"),
-    "frequency_cap": gettext_lazy("How often a number may be contacted"),
-    "waves": gettext_lazy("Waves"),
+    "retry": TITLES["retry"],
+    "calling_hours": TITLES["calling_hours"],
+    "duplicates": TITLES["duplicates"],
+    "frequency_cap": TITLES["frequency_cap"],
+    "waves": TITLES["waves"],
     "opt_out_words": gettext_lazy("Words with which people opt out"),
     "opt_out_key": gettext_lazy("People opt out with the key 9 during a call"),
     "alerts_past_opt_outs": gettext_lazy("Urgent campaigns can reach people who have opted out"),
@@ -42,18 +44,14 @@ SETTINGS: dict[str, StrPromise] = {
     "keep_recipients_days": gettext_lazy("Days for which the people of campaigns are kept"),
 }
 
-# Settings with several values, which pages show as the API does.
-RULES = ("retry", "calling_hours", "frequency_cap", "waves", "opt_out_words")
+# Settings with several values, which `words_of_rules` says in a sentence.
+RULES = ("retry", "calling_hours", "duplicates", "frequency_cap", "waves", "opt_out_words")
 LANGUAGES: dict[str, Promise] = {
     Language.NEPALI: gettext_lazy("Nepali"),
     Language.ENGLISH: gettext_lazy("English"),
 }
 
 
-DUPLICATES: dict[str, Promise] = {
-    Duplicates.KEEP: gettext_lazy("contact everyone, even if a number repeats"),
-    Duplicates.ONCE: gettext_lazy("contact each number once"),
-}
 # How the triggers of the audit log write that a setting is off, and true and false.
 _OFF, _YES, _NO = (None, "", "off"), (True, "true"), (False, "false")
 
@@ -66,10 +64,8 @@ def shown_setting(name: str, value: Any) -> str:
         return _("no")
     if value in _OFF:
         return _("none")
-    if name == "duplicates":
-        return str(DUPLICATES.get(value, value))
     if name in RULES:
-        return _("a rule: %(rule)s") % {"rule": value if isinstance(value, str) else json.dumps(value)}
+        return _shown_rule(name, value)
     if name == "default_services":
         return str(SERVICES.get(value, value))
     if name == "language":
@@ -78,3 +74,12 @@ def shown_setting(name: str, value: Any) -> str:
         voice = speech.catalogue().get(value)
         return str(value) if voice is None else voice.display
     return str(value) if name in ("name", "time_zone", "default_caller") else in_digits(str(value))
+
+
+def _shown_rule(name: str, value: Any) -> str:
+    """Return a rule in words, or as it was written if this release cannot read it."""
+    try:
+        is_text = isinstance(value, str) and name != "duplicates"
+        return sentence_of_rule(name, json.loads(value) if is_text else value)
+    except (IrisError, ValueError, TypeError, KeyError, AttributeError):
+        return str(value)

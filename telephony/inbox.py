@@ -54,11 +54,14 @@ def opt_out_of(account: Account, number: str) -> OptOut | None:
 
 
 @transaction.atomic
-def receive(alias: str, messages: Sequence[InboundSms]) -> None:
-    """Store the inbound SMS of a trunk and apply their keywords, in order of arrival. Repeated ones change nothing."""
+def receive(alias: str, messages: Sequence[InboundSms], *, owner_id: int | None = None) -> None:
+    """Store the inbound SMS of a trunk and apply their keywords, in order of arrival. Repeated ones change nothing.
+
+    `owner_id` is the account that they answer, if that is known. Otherwise it is found by their numbers.
+    """
     trunk, _ = Trunk.objects.get_or_create(alias=alias)
     messages = _without_repeats(trunk, [_without_unstorable(message) for message in messages])
-    owners = _find_owners(trunk, messages)
+    owners = _find_owners(trunk, messages) if owner_id is None else [owner_id for _ in messages]
     stored = InboundMessage.objects.bulk_create(
         InboundMessage(
             trunk=trunk,

@@ -7,11 +7,12 @@ its codes here. Codes are part of the API; `docs/api-v0.md` lists them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
+from typing import Any
 
 from django.utils import timezone
 
@@ -64,7 +65,11 @@ class Hold(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reason:
-    """A reason, with a `message` for people. `count` is how many calls and SMS it holds back, if they are queued."""
+    """A reason, with a `message` for people. `count` is how many calls and SMS it holds back, if they are queued.
+
+    `words` are those of the carrier or of the server in the message, and `values` the other figures in it, by name. With
+    them, the console says the same in the language of the page.
+    """
 
     code: str
     message: str
@@ -72,19 +77,29 @@ class Reason:
     since: datetime | None = None
     until: datetime | None = None
     trunk: str | None = None
+    words: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Situation:
-    """What the checks look at: a campaign, its live run if it has one, and one recipient or all."""
+    """What the checks look at: a campaign, its live run if it has one, and one recipient or all.
 
-    def __init__(self, campaign: Campaign, *, recipient: Recipient | None = None) -> None:
+    A caller that has read the live run passes it as `live`.
+    """
+
+    def __init__(
+        self, campaign: Campaign, *, recipient: Recipient | None = None, live: Run | None = None
+    ) -> None:
         self.campaign = campaign
         self.recipient = recipient
         self.now = timezone.now()
+        self._live = live
 
     @cached_property
     def run(self) -> Run | None:
-        run = run_statuses.live_run(self.campaign.pk)
+        run = self._live or run_statuses.live_run(self.campaign.pk)
+        if run is not None:
+            run.campaign = self.campaign
         return None if run is None or run.trial else run
 
     @cached_property
@@ -143,6 +158,8 @@ def _import(situation: Situation) -> Iterator[Reason]:
             code=Hold.IMPORT,
             message=f"The numbers of this campaign are still being imported: {running.imported:,} so far.{because}",
             since=running.created_at,
+            words=running.message,
+            values={"imported": running.imported},
         )
 
 
@@ -171,7 +188,11 @@ def _run(situation: Situation) -> Iterator[Reason]:
                 until=run.starts_at,
             )
         case RunStatus.PAUSED if run.pause_reason:
-            yield Reason(code=Hold.SET_ASIDE, message=f"iris has paused the run: {run.pause_reason}")
+            yield Reason(
+                code=Hold.SET_ASIDE,
+                message=f"iris has paused the run: {run.pause_reason}",
+                words=run.pause_reason,
+            )
         case RunStatus.PAUSED:
             yield Reason(code=Hold.PAUSED, message="The run is paused. Resume it, and it goes on.")
         case RunStatus.STOPPING:
@@ -195,7 +216,9 @@ def _filling(situation: Situation) -> Iterator[Reason]:
         )
         return
     if waits := left_out.reason_of_run(run):
-        yield Reason(code=Hold(waits.code), message=waits.message, since=run.waits_since)
+        yield Reason(
+            code=Hold(waits.code), message=waits.message, since=run.waits_since, values=_of_wave(run)
+        )
         return
     if run.is_capped and not intake.count_affordable(run, situation.next_untouched):
         yield Reason(
@@ -212,7 +235,7 @@ def _filling(situation: Situation) -> Iterator[Reason]:
             since=run.failing_since,
         )
     for sentence in stalls.stalled():
-        yield Reason(code=Hold.STALLED, message=sentence)
+        yield Reason(code=Hold.STALLED, message=sentence, words=sentence)
     if not hopper.room_of(run):
         yield Reason(
             code=Hold.IN_TURN,
@@ -240,7 +263,11 @@ def _deliveries(situation: Situation) -> Iterator[Reason]:
         ):
             continue
         yield Reason(
-            code=one.wait, message=WAITS[one.wait](one), count=one.count, until=_future(one, situation.now)
+            code=one.wait,
+            message=WAITS[one.wait](one),
+            count=one.count,
+            until=_future(one, situation.now),
+            words=one.words if one.wait is Wait.CARRIER else "",
         )
 
 
@@ -254,6 +281,8 @@ def _trunks(situation: Situation) -> Iterator[Reason]:
             since=held.since,
             until=held.until,
             trunk=held.alias or None,
+            words=held.words,
+            values={"of": held.of},
         )
 
 
@@ -295,6 +324,13 @@ def _recipient(situation: Situation) -> Iterator[Reason]:
         )
     else:
         yield Reason(code=Hold.NOT_BEGUN, message="The campaign of this number is not running.")
+
+
+def _of_wave(run: Run) -> dict[str, Any]:
+    """Return the number of the run's wave, and the share of it that must be reached if the run waits for that."""
+    rule = rules_of(run).waves
+    waits_for_results = rule is not None and run.waits_since is None
+    return {"wave": run.wave, "percent": rule.success_percent if rule and waits_for_results else None}
 
 
 # In the order of the answer. A rule of reaching people that holds something back adds its check here.

@@ -134,7 +134,8 @@ def _entries(sent: object, name: str) -> list[dict[str, Any]]:
         if begin >= end:
             raise InvalidInput(
                 f"“from” {_clock(begin)} must be before “to” {_clock(end)}. Hours that cross midnight are two entries:"
-                " until 24:00, and from 00:00 of the next day."
+                " until 24:00, and from 00:00 of the next day.",
+                code="hours_reversed",
             )
         days = {} if one.get("days") is None else {"days": _weekday_names(one["days"])}
         entries.append({**days, "from": _clock(begin), "to": _clock(end)})
@@ -158,7 +159,9 @@ def _minutes(sent: object) -> int:
     match = re.fullmatch(r"([01]?\d|2[0-4]):([0-5]\d)", sent.strip()) if isinstance(sent, str) else None
     minutes = _MIDNIGHT + 1 if match is None else int(match[1]) * 60 + int(match[2])
     if minutes > _MIDNIGHT:
-        raise InvalidInput(f"“{str(sent)[:40]}” is not a time of the day. Write it as 09:00, up to 24:00.")
+        raise InvalidInput(
+            f"“{str(sent)[:40]}” is not a time of the day. Write it as 09:00, up to 24:00.", code="not_a_time"
+        )
     return minutes
 
 
@@ -203,7 +206,8 @@ def _holiday(sent: object) -> date:
     except (ValueError, OverflowError, IndexError, KeyError):
         raise InvalidInput(
             f"“{str(sent)[:40]}” is not a date. Write it as 2026-11-08, or in Bikram Sambat as 2083-07-22 (years from"
-            f" {FIRST_YEAR_OF_BIKRAM_SAMBAT} on)."
+            f" {FIRST_YEAR_OF_BIKRAM_SAMBAT} on).",
+            code="not_a_date",
         ) from None
 
 

@@ -68,7 +68,9 @@ class WaveRule:
                 " other recipients follow after the last wave."
             )
         if not all(_is_whole(size, most=MAX_SIZE) for size in sizes):
-            raise InvalidInput(f"Each of “sizes” must be a whole number from 1 to {MAX_SIZE:,}.")
+            raise InvalidInput(
+                f"Each of “sizes” must be a whole number from 1 to {MAX_SIZE:,}.", code="wave_size"
+            )
         percent = rule.get("success_percent")
         if percent is not None and not _is_whole(percent, most=100):
             raise InvalidInput(

@@ -68,7 +68,8 @@ class RetryRule:
         if longest > MAX_DELAY_SECONDS:
             raise InvalidInput(
                 f"With this backoff, the last try would wait {longest:,} seconds. At most {MAX_DELAY_SECONDS:,} are"
-                " allowed (7 days): send a shorter delay, fewer tries or the backoff “fixed”."
+                " allowed (7 days): send a shorter delay, fewer tries or the backoff “fixed”.",
+                code="delay_too_long",
             )
         return rule
 

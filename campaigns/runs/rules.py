@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
-from typing import Any, TypedDict
+from typing import Any, Final, TypedDict
 
 from accounts.account_settings import zone_of
 from campaigns.models import Campaign, Run, Service
@@ -34,6 +34,8 @@ class SentRules(TypedDict, total=False):
     waves: dict[str, Any] | None
 
 
+# Sent instead of a rule of a campaign, it takes that rule away, and the rule of the account holds again.
+OF_ACCOUNT: Final[Any] = object()
 RULES = tuple(SentRules.__annotations__)
 # What a run has frozen beside these: the rule of an urgent run, which no campaign stores.
 URGENT = "urgent"
@@ -139,7 +141,7 @@ def read_rules(sent: Mapping[str, Any], *, service: Service) -> dict[str, Any]:
         try:
             rules[name] = None if rule is None else _READ[name](rule)
         except InvalidInput as error:
-            raise _wrong(name, error.message) from error
+            raise _wrong(name, error.message, code=error.code) from error
     retry = rules.get("retry")
     if retry is not None and not service.calls and not set(RetryRule.parse(retry).delays) <= OF_SMS:
         raise _wrong(
@@ -149,8 +151,15 @@ def read_rules(sent: Mapping[str, Any], *, service: Service) -> dict[str, Any]:
     return rules
 
 
-def _wrong(name: str, message: str) -> InvalidInput:
-    return InvalidInput(f"{name}: {message}", errors=[{"field": name, "message": message}])
+def merge_rules(stored: Mapping[str, Any], sent: Mapping[str, Any], *, service: Service) -> dict[str, Any]:
+    """Return the rules of a campaign, as they are stored, after these were sent. Raises the errors of `read_rules`."""
+    kept = {name: rule for name, rule in stored.items() if sent.get(name) is not OF_ACCOUNT}
+    read = read_rules({name: rule for name, rule in sent.items() if rule is not OF_ACCOUNT}, service=service)
+    return kept | read
+
+
+def _wrong(name: str, message: str, *, code: str | None = None) -> InvalidInput:
+    return InvalidInput(f"{name}: {message}", code=code, errors=[{"field": name, "message": message}])
 
 
 def read_retry(sent: object) -> dict[str, Any]:

@@ -42,6 +42,18 @@ def is_waiting(run: Run) -> bool:
     return run.status == RunStatus.RUNNING and run.wave_room == 0 and run.filled_at is None
 
 
+def next_size(run: Run) -> int | None:
+    """Return how many recipients the next wave of a run has, if `next_wave` would let it begin, otherwise None.
+
+    The run's rules can still leave out some of them.
+    """
+    if not is_waiting(run):
+        return None
+    rule = rules_of(run).waves
+    size = None if rule is None else rule.size(run.wave + 1)
+    return run.untouched()[:size].count()
+
+
 def room_at_first(rules: ContactRules) -> int | None:
     """Return how many recipients a run with these rules contacts before it waits; None if all."""
     return None if rules.waves is None else rules.waves.size(1)

@@ -19,6 +19,7 @@ from campaigns.models import Run
 from console import calendars, numerals, vocabulary
 from console.icons import PATHS
 from console.words_of_people import CUSTOM, PRESETS
+from console.words_of_rules import sentences_of
 from telephony import speech
 from telephony.models import Audio, Channel
 from telephony.numbering import Operator
@@ -142,6 +143,12 @@ def run_badge(run: Run) -> SafeString:
 def run_choice(run: Run) -> str:
     """Return the outcomes of the recipients for whom a run is."""
     return ", ".join(str(vocabulary.RECIPIENT[status].label) for status in run.statuses or ())
+
+
+@register.filter
+def rules_in_words(run: Run) -> list[tuple[Any, str]]:
+    """Return the titles and sentences of the rules of reaching people that a run has frozen."""
+    return sentences_of(run.rules)
 
 
 @register.simple_tag

@@ -73,6 +73,14 @@ def resume(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
     return redirect("console:campaign", request.visit.account.pk, campaign.pk)
 
 
+@page(Permission.SEND, methods=POST)
+def next_wave(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
+    campaign = campaign_of(request.visit, campaign_id)
+    run = runs.next_wave(campaign=campaign)
+    messages.success(request, _("Wave %(number)s begins.") % {"number": grouped(run.wave)})
+    return redirect("console:campaign", request.visit.account.pk, campaign.pk)
+
+
 @page(Permission.PREPARE, methods=BOTH)
 def stop(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
     """Ask once more, with what will happen, and stop the live run."""

@@ -15,7 +15,7 @@ from accounts import audit
 from accounts.permissions import Permission
 from campaigns.models import Contact, ContactList
 from campaigns.recipients import lists
-from campaigns.reports.hindrances import Kind, of_imports
+from campaigns.reports.last_import import last_import_of
 from campaigns.tag_sizes import rows_at_once
 from console import live
 from console.access import page
@@ -82,8 +82,7 @@ def show(request: ConsoleRequest, list_id: int) -> HttpResponse:
             rows, problem = rows.none(), sentence_of(error)
     shown, more = page_of(rows, before)
     tags = found.tags[:SHOWN_TAGS]
-    waits = of_imports(found)
-    importing = next((one for one in waits if one.kind == Kind.IMPORTING), None)
+    last_import = last_import_of(found)
     skipped = request.session.get(SKIPPED, {})
     left_out = skipped["rows"] if skipped.get("list") == found.pk else _skipped_by_import(found)
     context = {
@@ -95,8 +94,8 @@ def show(request: ConsoleRequest, list_id: int) -> HttpResponse:
         "problem": problem,
         "before": more,
         "is_later_page": bool(before),
-        "importing": importing,
-        "import_failed": next((one for one in waits if one.kind == Kind.IMPORT_FAILED), None),
+        "importing": last_import.running,
+        "import_failed": last_import.failed,
         "row_errors": _rows(left_out),
     }
     if live.is_update(request):

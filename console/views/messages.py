@@ -5,9 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from django.contrib.messages import success
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from accounts.api.throttles import TrialThrottle
 from accounts.permissions import Permission
@@ -15,7 +17,7 @@ from campaigns import services, text_templates
 from campaigns.models import Campaign, Service, Source, TextTemplate
 from console.access import page
 from console.errors import sentence_of
-from console.forms import SPEEDS, MessageForm
+from console.forms import AS_TEMPLATE, SPEEDS, MessageForm
 from console.paging import id_or_none
 from console.previews import preview_of, problem_of, sms_size
 from console.render import render_page, render_part
@@ -41,7 +43,9 @@ def message(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
     )
     if request.method == "POST" and form.is_valid():
         try:
-            services.update_campaign(campaign=campaign, **_fields(form.cleaned_data))
+            changed = services.update_campaign(campaign=campaign, **_fields(form.cleaned_data))
+            if AS_TEMPLATE in request.POST:
+                return _save_as_template(request, changed, name=form.cleaned_data["new_template"])
         except IrisError as error:
             form.add_error(None, sentence_of(error))
         else:
@@ -103,6 +107,20 @@ def listen(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
     except IrisError as error:
         context["problem"] = sentence_of(error)
     return render_part(request, "console/player.html", context)
+
+
+def _save_as_template(request: ConsoleRequest, campaign: Campaign, *, name: str) -> HttpResponse:
+    """Make a template of the campaign's words. The campaign then has the words of its first version."""
+    template = text_templates.create_template(
+        account=request.visit.account,
+        name=name,
+        message=campaign.message,
+        sms_message=campaign.sms_message,
+        voice=campaign.voice if Service(campaign.service).calls else "",
+    )
+    text_templates.use_template(campaign=campaign, version=text_templates.find_version(template))
+    success(request, _("The words are saved, and “%(name)s” is a template now.") % {"name": name})
+    return redirect("console:step-message", request.visit.account.pk, campaign.pk)
 
 
 def _questions(request: ConsoleRequest, campaign: Campaign) -> HttpResponse:

@@ -15,7 +15,7 @@ from accounts.permissions import Permission
 from campaigns.models import Campaign, ContactList, Recipient
 from campaigns.recipients import editing, lists
 from campaigns.recipients.clearing import remove_all_recipients
-from campaigns.reports.hindrances import Kind, of_imports
+from campaigns.reports.last_import import last_import_of
 from campaigns.reports.totals import operators_of
 from console.access import page
 from console.errors import sentence_of
@@ -61,7 +61,7 @@ def people(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
         errors = request.session.pop(SKIPPED)["rows"]
     first = list(Recipient.objects.filter(campaign=campaign).order_by("pk")[:SHOWN_PEOPLE])
     tags = campaign.tags[:SHOWN_TAGS]
-    waits = of_imports(campaign)
+    last_import = last_import_of(campaign)
     context = {
         "problem": problem,
         "row_errors": [(error.get("row"), error["message"]) for error in errors if "message" in error],
@@ -71,8 +71,8 @@ def people(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
         "more_tags": len(campaign.tags) - len(tags),
         "rows": [(one.number, [one.tags.get(tag, "") for tag in tags]) for one in first],
         "operators": sorted(operators_of(campaign).items(), key=lambda pair: -pair[1]),
-        "importing": next((one for one in waits if one.kind == Kind.IMPORTING), None),
-        "import_failed": next((one for one in waits if one.kind == Kind.IMPORT_FAILED), None),
+        "importing": last_import.running,
+        "import_failed": last_import.failed,
         "lists": list(_lists_of(request)),
         "used_lists": list(campaign.list_uses.select_related("contact_list").order_by("pk")[:SHOWN_LISTS]),
         "has_run": campaign.runs.exists(),

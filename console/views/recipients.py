@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib import messages
 from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
 
 from accounts.permissions import Permission
 from campaigns.models import Campaign, Recipient
-from campaigns.reports import attempts
+from campaigns.reports import attempts, why
 from campaigns.reports.recipient_search import Criteria
 from campaigns.reports.recipient_search import search as search_recipients
 from campaigns.reports.states import RecipientState, states_of
-from console import vocabulary
+from console import explanations, vocabulary
 from console.access import page
 from console.campaign_state import campaign_of
 from console.errors import sentence_of
@@ -22,6 +25,7 @@ from iris.errors import InvalidInput, NotFound
 from iris.storable import storable
 from telephony import inbox, numbering
 from telephony.models import DeliveryStatus
+from telephony.optouts import editing
 
 PAGE_SIZE = 50
 SHOWN_TAGS = 4
@@ -74,17 +78,16 @@ def search(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
 def show(request: ConsoleRequest, campaign_id: int, recipient_id: int) -> HttpResponse:
     """Show a person: the tags, every attempt with the carrier's words, the answers, and other contacts."""
     campaign = campaign_of(request.visit, campaign_id)
-    found = Recipient.objects.filter(campaign=campaign, pk=recipient_id) if recipient_id < 2**63 else None
-    recipient = None if found is None else found.first()
-    if recipient is None:
-        raise NotFound("This campaign has no such recipient.")
+    recipient = _recipient_of(campaign, recipient_id)
     state = states_of(campaign, [recipient])[0]
+    listed = inbox.opt_out_of(request.visit.account, recipient.to)
     context = {
         "campaign": campaign,
         "recipient": recipient,
         "tags": [(tag, recipient.tags[tag]) for tag in campaign.tags if tag in recipient.tags],
         "state": state,
         "word": vocabulary.RECIPIENT[state.status],
+        "explanations": explanations.of_recipient(why.reasons(why.Situation(campaign, recipient=recipient))),
         "operator": numbering.operator_of(recipient.to),
         "attempts": [_attempt(one) for one in attempts.attempts_of(recipient)],
         "responses": attempts.responses_of(recipient),
@@ -92,9 +95,36 @@ def show(request: ConsoleRequest, campaign_id: int, recipient_id: int) -> HttpRe
             (one, vocabulary.RECIPIENT[one.delivery.status], vocabulary.CHANNELS[one.delivery.channel])
             for one in attempts.other_contacts(request.visit.account, recipient)
         ],
-        "opt_out": inbox.opt_out_of(request.visit.account, recipient.to),
+        "opt_out": listed,
+        "opt_out_channel": "" if listed is None else vocabulary.CHANNELS.get(listed.channel or "", ""),
+        "channels": [("all", vocabulary.EVERYTHING), *vocabulary.CHANNELS.items()],
     }
     return render_page(request, "console/recipient.html", context)
+
+
+@page(Permission.PREPARE, methods=("POST",))
+def opt_out(request: ConsoleRequest, campaign_id: int, recipient_id: int) -> HttpResponse:
+    """Put a person on the opt-out list, because the person has asked for that."""
+    campaign = campaign_of(request.visit, campaign_id)
+    recipient = _recipient_of(campaign, recipient_id)
+    editing.list_numbers(
+        account=request.visit.account,
+        numbers=[recipient.to],
+        channel=editing.CHANNELS.get(request.POST.get("channel", "")),
+        reason=storable(request.POST.get("reason", ""))[: editing.MAX_REASON_CHARACTERS],
+        campaign=campaign.pk,
+        recipient=recipient.pk,
+    )
+    messages.success(request, _("%(number)s is on the opt-out list now.") % {"number": recipient.number})
+    return redirect("console:recipient", request.visit.account.pk, campaign.pk, recipient.pk)
+
+
+def _recipient_of(campaign: Campaign, recipient_id: int) -> Recipient:
+    found = Recipient.objects.filter(campaign=campaign, pk=recipient_id) if recipient_id < 2**63 else None
+    recipient = None if found is None else found.first()
+    if recipient is None:
+        raise NotFound("This campaign has no such recipient.")
+    return recipient
 
 
 def _criteria(campaign: Campaign, *, words: str, by: str, outcome: str) -> Criteria:
@@ -111,7 +141,7 @@ def _find(
 ) -> tuple[list[Recipient], int | None]:
     """Return a page of matches, and the id at which the next page begins, or None at the end."""
     found: list[Recipient] = []
-    for _ in range(MAX_STRETCHES):
+    for _stretch in range(MAX_STRETCHES):
         stretch = search_recipients(campaign, criteria, before=before)
         wanted = PAGE_SIZE - len(found)
         rows = list(stretch.rows[: wanted + 1])

@@ -19,14 +19,14 @@ from accounts.models import Account
 from accounts.models.accounts import MAX_APPROVAL_HOURS
 from accounts.permissions import Permission
 from campaigns.models import Service
-from campaigns.runs.limits import MAX_CONTACTS
-from campaigns.runs.limits import MAX_DAYS as MAX_CAP_DAYS
 from console import vocabulary
 from console.access import page
 from console.errors import sentence_of
+from console.opt_out_words_form import OptOutWordsForm
+from console.reaching_rules import account_rules
 from console.render import render_page
 from console.visits import ConsoleRequest
-from console.words_of_settings import DUPLICATES, LANGUAGES, SETTINGS
+from console.words_of_settings import LANGUAGES, SETTINGS
 from iris.errors import InvalidInput
 from telephony import speech
 from telephony.models import PhoneNumber
@@ -71,17 +71,6 @@ class SettingsForm(forms.Form):
         max_value=MAX_APPROVAL_HOURS,
         help_text=gettext_lazy("After that it ends without having started, and its credits are free again."),
     )
-    duplicates = forms.ChoiceField(label=SETTINGS["duplicates"], choices=list(DUPLICATES.items()))
-    cap_contacts = forms.IntegerField(
-        label=gettext_lazy("Maximum number of contacts per phone number"),
-        required=False,
-        min_value=1,
-        max_value=MAX_CONTACTS,
-        help_text=gettext_lazy("Over all campaigns. Leave it empty for no limit."),
-    )
-    cap_days = forms.IntegerField(
-        label=gettext_lazy("Within this many days"), required=False, min_value=1, max_value=MAX_CAP_DAYS
-    )
     opt_out_key = forms.BooleanField(label=SETTINGS["opt_out_key"], required=False)
     alerts_past_opt_outs = forms.BooleanField(label=SETTINGS["alerts_past_opt_outs"], required=False)
     announce_recording = forms.BooleanField(label=SETTINGS["announce_recording"], required=False)
@@ -110,13 +99,7 @@ class SettingsForm(forms.Form):
     def __init__(self, *args: Any, account: Account, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         stored = settings_of(account)
-        cap = stored["frequency_cap"] or {}
-        self.initial = {
-            **stored,
-            "cap_contacts": cap.get("contacts"),
-            "cap_days": cap.get("days"),
-            **self.initial,
-        }
+        self.initial = {**stored, **self.initial}
         numbers = PhoneNumber.objects.filter(owner=account).order_by("pk")
         self._offer("time_zone", [(zone, zone.replace("_", " ")) for zone in _zones()], stored)
         services = [(one.value, vocabulary.SERVICES[one]) for one in Service if one is not Service.SURVEY]
@@ -125,16 +108,6 @@ class SettingsForm(forms.Form):
         self._offer("default_voice", [NOTHING, *voices], stored)
         owned = [(one, one) for one in numbers.values_list("number", flat=True)[:MAX_LISTED_NUMBERS]]
         self._offer("default_caller", [NOTHING, *owned], stored)
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        contacts, days = cleaned.pop("cap_contacts", None), cleaned.pop("cap_days", None)
-        if (contacts is None) is not (days is None) and not self.errors:
-            self.add_error(
-                "cap_days" if days is None else "cap_contacts", _("Fill in both fields, or none of them.")
-            )
-        cleaned["frequency_cap"] = None if contacts is None else {"contacts": contacts, "days": days}
-        return cleaned
 
     def _offer(self, name: str, choices: list[tuple[Any, Any]], stored: dict[str, Any]) -> None:
         """Offer these choices, and the stored one even if it exists no more."""
@@ -153,10 +126,7 @@ class SettingsForm(forms.Form):
                 _("New campaigns"),
                 ("default_services", "default_voice", "default_caller", "default_spending_limit"),
             ),
-            (
-                _("How often people are contacted"),
-                ("duplicates", "cap_contacts", "cap_days", "opt_out_key", "alerts_past_opt_outs"),
-            ),
+            (_("Opting out"), ("opt_out_key", "alerts_past_opt_outs")),
             (_("Approval of large campaigns"), ("approval_above", "approval_hours")),
             (_("Recordings, and how long data is kept"), ("announce_recording", *KEPT_DAYS)),
         ]
@@ -167,9 +137,13 @@ class SettingsForm(forms.Form):
 def settings(request: ConsoleRequest) -> HttpResponse:
     account = request.visit.account
     form = SettingsForm(request.POST or None, account=account)
-    if request.method == "POST" and form.is_valid():
+    rules = account_rules(request.POST or None, account=account)
+    words = OptOutWordsForm(request.POST or None, stored=account.opt_out_words)
+    are_valid = [one.is_valid() for one in (form, rules, words)]
+    if request.method == "POST" and all(are_valid):
         stored = settings_of(account)
         changes = {name: value for name, value in form.cleaned_data.items() if value != stored[name]}
+        changes |= rules.changes() | words.changes()
         try:
             change_settings(account=account, by=actors.current(), **changes)
         except InvalidInput as error:
@@ -180,7 +154,8 @@ def settings(request: ConsoleRequest) -> HttpResponse:
                 request, _("The settings are saved. Campaigns that were sent before are not affected.")
             )
             return redirect("console:settings", account.pk)
-    return render_page(request, "console/settings.html", {"form": form})
+    context = {"form": form, "rules": rules, "words": words, "is_wrong": request.method == "POST"}
+    return render_page(request, "console/settings.html", context)
 
 
 def _zones() -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
@@ -12,21 +13,26 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext_lazy
 
-from accounts.permissions import Permission
+from accounts.permissions import Permission, check
 from campaigns import runs, services
 from campaigns.guards import refuse_while_live
 from campaigns.models import Campaign, RunStatus, Service
 from campaigns.runs.rehearsal import rehearse
+from campaigns.runs.rules import chosen_rules
+from campaigns.runs.urgent import UrgentRule
 from console import explanations
 from console.access import page
 from console.campaign_state import campaign_of
 from console.errors import sentence_of
 from console.forms import WhatForm, WhenForm
 from console.previews import preview_of
+from console.reaching_rules import campaign_rules
 from console.render import render_page
+from console.urgent_form import UrgentForm
 from console.visits import ConsoleRequest
 from console.vocabulary import RECIPIENT, SERVICES
-from iris.errors import IrisError
+from console.words_of_rules import sentences_of
+from iris.errors import InvalidInput, IrisError
 from telephony.models import DeliveryStatus
 
 BOTH = ("GET", "HEAD", "POST")
@@ -88,42 +94,48 @@ def when(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
         "spending_limit": campaign.spending_limit,
     }
     form = WhenForm(request.POST or None, initial=stored, campaign=campaign)
-    if request.method == "POST" and form.is_valid():
+    rules = campaign_rules(request.POST or None, campaign=campaign)
+    are_valid = [form.is_valid(), rules.is_valid()]
+    if request.method == "POST" and all(are_valid):
         services.update_campaign(
             campaign=campaign,
             schedule_at=form.cleaned_data["schedule_at"],
             failover_statuses=[DeliveryStatus(int(one)) for one in form.cleaned_data.get("follow_up", [])],
             spending_limit=form.cleaned_data["spending_limit"],
+            **rules.changes(),
         )
         return go_on(request, campaign, "step-when")
-    context = {"form": form, **step_context("step-when", campaign=campaign)}
+    context = {"form": form, "rules": rules, **step_context("step-when", campaign=campaign)}
     return render_page(request, "console/step_when.html", context)
 
 
 @page(Permission.PREPARE, methods=BOTH)
 def review(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
-    """Show everything once more, with the credits that will be on hold, and begin."""
+    """Show everything once more, with the credits that will be on hold, and begin. With `count`, only show it again."""
     campaign = editable(request, campaign_id)
     starts_at = campaign.schedule_at
     is_past = starts_at is not None and starts_at <= timezone.now()
-    if request.method == "POST" and request.visit.may_send and not is_past:
-        run = runs.begin(campaign=campaign, starts_at=starts_at)
-        sentences = {
-            RunStatus.AWAITING: _("The campaign waits for the approval of a second person."),
-            RunStatus.SCHEDULED: _("The campaign is scheduled. It begins by itself."),
-        }
-        messages.success(request, sentences.get(RunStatus(run.status), _("The campaign has begun.")))
-        return redirect("console:campaign", request.visit.account.pk, campaign.pk)
-    rehearsal, problem = None, ""
+    urgent_form, problem, rehearsal = _urgent_form(request, campaign), "", None
+    is_valid = urgent_form is None or not urgent_form.is_bound or urgent_form.is_valid()
+    urgent = None if urgent_form is None or not is_valid else urgent_form.rule
+    begins = request.method == "POST" and "count" not in request.POST and request.visit.may_send
     try:
-        if not is_past:
-            rehearsal = rehearse(campaign=campaign, starts_at=starts_at)
+        if begins and is_valid and not is_past:
+            return _begin(request, campaign, starts_at=starts_at, urgent=urgent)
+        if is_valid and not is_past:
+            rehearsal = rehearse(campaign=campaign, starts_at=starts_at, urgent=urgent)
+    except InvalidInput as error:
+        problem = sentence_of(error)
     except IrisError as error:
+        if begins:
+            raise
         problem = sentence_of(error)
     count = campaign.number_count if rehearsal is None else rehearsal.recipients
     context = {
         "service": SERVICES[campaign.service],
         "follow_up": [RECIPIENT[status].label for status in campaign.failover_statuses],
+        "rules": sentences_of(chosen_rules(campaign, urgent=urgent)),
+        "urgent_form": urgent_form,
         "rehearsal": rehearsal,
         "problem": problem,
         "is_past": is_past,
@@ -132,6 +144,27 @@ def review(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
         **step_context("step-review", campaign=campaign),
     }
     return render_page(request, "console/step_review.html", context)
+
+
+def _urgent_form(request: ConsoleRequest, campaign: Campaign) -> UrgentForm | None:
+    """Return the form for people who may begin urgent campaigns. Raises MissingPermission if others send it."""
+    if request.POST.get("urgent"):
+        check(request.visit.granted, Permission.URGENT)
+    if not request.visit.may(Permission.URGENT):
+        return None
+    return UrgentForm(request.POST or None, campaign=campaign)
+
+
+def _begin(
+    request: ConsoleRequest, campaign: Campaign, *, starts_at: datetime | None, urgent: UrgentRule | None
+) -> HttpResponse:
+    run = runs.begin(campaign=campaign, starts_at=starts_at, urgent=urgent)
+    sentences = {
+        RunStatus.AWAITING: _("The campaign waits for the approval of a second person."),
+        RunStatus.SCHEDULED: _("The campaign is scheduled. It begins by itself."),
+    }
+    messages.success(request, sentences.get(RunStatus(run.status), _("The campaign has begun.")))
+    return redirect("console:campaign", request.visit.account.pk, campaign.pk)
 
 
 def editable(request: ConsoleRequest, campaign_id: int) -> Campaign:

@@ -1,32 +1,87 @@
-"""The messages of the sandbox at `/sandbox/messages`.
+"""The messages of the sandbox at `/sandbox/messages`, what their recipients do, and the faults of the sandbox.
 
-A test twin sees its own messages, on every server. Where the inbox is open to everyone (`IRIS_SANDBOX_INBOX`, as in
-`manage.py sandbox`), all other requests see the messages of all accounts.
+A test twin sees its own messages, and has its own faults, on every server. Where the inbox is open to everyone
+(`IRIS_SANDBOX_INBOX`, as in `manage.py sandbox`), all other requests see the messages of all accounts.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
+from rest_framework import serializers
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
+from rest_framework.response import Response
 
 from accounts.api.account import Access, account_of
 from accounts.api.authentication import BearerToken
 from accounts.api.permissions import needs
 from accounts.permissions import AccountKind, Permission
 from iris.api import idempotency
+from iris.api.envelope import success
+from iris.api.fields import Text, validated
 from iris.api.views import V0View
 from iris.errors import InvalidInput, IrisError
-from telephony.carriers.sandbox import views
+from telephony import sandbox_phone
+from telephony.carriers.sandbox import fates, inbox, views
 
 
-class OwnMessages(V0View):
-    """List or hide the messages of the test twin for which a request acts. Errors have the envelope of v0."""
+class Reply(serializers.Serializer[Any]):
+    """What the recipient of an SMS writes."""
+
+    text = Text(max_length=sandbox_phone.MAX_CHARACTERS)
+
+
+class Keys(serializers.Serializer[Any]):
+    """What the recipient of a call presses."""
+
+    keys = Text(max_length=sandbox_phone.MAX_KEYS)
+
+
+def _percent() -> serializers.IntegerField:
+    return serializers.IntegerField(required=False, min_value=0, max_value=100)
+
+
+class NewFaults(serializers.Serializer[Any]):
+    """The faults of the sandbox. Those that are not sent are switched off."""
+
+    busy = _percent()
+    lost = _percent()
+    throttled = _percent()
+    latency_seconds = serializers.IntegerField(
+        required=False, min_value=0, max_value=fates.MAX_LATENCY_SECONDS
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        shares = sum(attrs.get(name, 0) for name in ("busy", "lost", "throttled"))
+        if shares > 100:
+            raise serializers.ValidationError(
+                f"busy, lost and throttled are shares in per cent. Together they are {shares}; at most 100 are possible."
+            )
+        return attrs
+
+
+class SandboxView(V0View):
+    """A view of the sandbox for the test twin for which a request acts. Errors have the envelope of v0.
+
+    The views whose names begin with Open are for everyone, where the inbox is open to everyone.
+    """
 
     retries = idempotency.IGNORED
+
+    def owner_of(self, request: Request) -> int | None:
+        """Return the account whose messages these are; None for those of all accounts."""
+        return account_of(request).pk
+
+
+class OwnMessages(SandboxView):
+    """List or hide the messages of a test twin."""
 
     @needs(Permission.VIEW, only=AccountKind.TEST)
     def get(self, request: Request) -> HttpResponseBase:
@@ -38,19 +93,75 @@ class OwnMessages(V0View):
 
     @needs(Permission.SEND, only=AccountKind.TEST)
     def delete(self, request: Request) -> HttpResponseBase:
-        views.hide(owner_id=account_of(request).pk)
+        inbox.hide(account_of(request).pk)
         return HttpResponse(status=204)
 
 
-_own_messages = OwnMessages.as_view()
+class OwnReplies(SandboxView):
+    @needs(Permission.SEND, only=AccountKind.TEST)
+    def post(self, request: Request, message_id: int) -> Response:
+        message = sandbox_phone.find_message(message_id, owner_id=self.owner_of(request))
+        sandbox_phone.reply(message=message, text=validated(Reply(data=request.data))["text"])
+        return success(message="The reply is received as an SMS.")
 
 
-@csrf_exempt
-def messages(request: HttpRequest) -> HttpResponseBase:
-    has_credential = "Authorization" in request.headers
-    if has_credential and (not settings.IRIS_SANDBOX_INBOX or _is_for_twin(request)):
-        return _own_messages(request)
-    return views.messages(request)
+class OwnKeys(SandboxView):
+    @needs(Permission.SEND, only=AccountKind.TEST)
+    def post(self, request: Request, message_id: int) -> Response:
+        message = sandbox_phone.find_message(message_id, owner_id=self.owner_of(request))
+        sandbox_phone.press(message=message, keys=validated(Keys(data=request.data))["keys"])
+        return success(message="The keys are pressed.")
+
+
+class OwnFaults(SandboxView):
+    @needs(Permission.VIEW, only=AccountKind.TEST)
+    def get(self, request: Request) -> Response:
+        return success({"faults": asdict(fates.faults_of(self.owner_of(request) or fates.EVERYBODY))})
+
+    @needs(Permission.SEND, only=AccountKind.TEST)
+    def put(self, request: Request) -> Response:
+        faults = fates.Faults(**validated(NewFaults(data=request.data)))
+        fates.set_faults(self.owner_of(request) or fates.EVERYBODY, faults)
+        return success({"faults": asdict(faults)}, message="The faults hold for what is sent from now on.")
+
+
+class Open:
+    """Makes a view one for everyone, about the messages of all accounts."""
+
+    authentication_classes: Any = ()
+    permission_classes: Any = ()
+
+    def owner_of(self, request: Request) -> int | None:
+        return None
+
+
+class OpenReplies(Open, OwnReplies):
+    pass
+
+
+class OpenKeys(Open, OwnKeys):
+    pass
+
+
+class OpenFaults(Open, OwnFaults):
+    pass
+
+
+View = Callable[..., HttpResponseBase]
+
+
+def door(own: View, open_to_all: View) -> View:
+    """Return a view that leads test twins to their own messages, and others to those of all accounts, if these are open."""
+
+    @csrf_exempt
+    def enter(request: HttpRequest, **ids: int) -> HttpResponseBase:
+        has_credential = "Authorization" in request.headers
+        if has_credential and (not settings.IRIS_SANDBOX_INBOX or _is_for_twin(request)):
+            return own(request, **ids)
+        views.require_open_inbox()
+        return open_to_all(request, **ids)
+
+    return enter
 
 
 def _is_for_twin(request: HttpRequest) -> bool:
@@ -62,7 +173,14 @@ def _is_for_twin(request: HttpRequest) -> bool:
     return found is not None and isinstance(found[1], Access) and found[1].account.is_twin
 
 
+ROUTES: dict[str, tuple[str, View]] = {
+    "messages": ("sandbox-messages", door(OwnMessages.as_view(), views.messages)),
+    "messages/<id:message_id>/reply": ("sandbox-reply", door(OwnReplies.as_view(), OpenReplies.as_view())),
+    "messages/<id:message_id>/press": ("sandbox-press", door(OwnKeys.as_view(), OpenKeys.as_view())),
+    "faults": ("sandbox-faults", door(OwnFaults.as_view(), OpenFaults.as_view())),
+}
 urlpatterns = [
-    path("messages", messages, name="sandbox-messages"),
-    path("messages/", messages),
+    pattern
+    for route, (name, view) in ROUTES.items()
+    for pattern in (path(route, view, name=name), path(f"{route}/", view))
 ]

@@ -15,7 +15,7 @@ from telephony.models.outcomes import AccountOutcomeCount, OutcomeChunk, Outcome
 from telephony.models.replies import BlockedNumber, InboundMessage, OptOut, OptOutWay
 from telephony.models.reporting import LateReport, PartReporting
 from telephony.models.restores import RestoreAnchor, RestoreGuard
-from telephony.models.sandbox import SandboxMessage
+from telephony.models.sandbox import SandboxFaults, SandboxMessage
 from telephony.models.seeds import SeedNumber, SeedSms
 from telephony.models.senders import Sender, SenderOperator, SenderStatus
 from telephony.models.smpp import Bind, InboundPart, PastBind, Repetition
@@ -50,6 +50,7 @@ __all__ = [
     "Repetition",
     "RestoreAnchor",
     "RestoreGuard",
+    "SandboxFaults",
     "SandboxMessage",
     "SeedNumber",
     "SeedSms",

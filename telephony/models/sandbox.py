@@ -30,6 +30,13 @@ class SandboxMessage(models.Model):
     report_at = models.DateTimeField(
         null=True, blank=True, help_text="When the next report is due. Empty after the last report."
     )
+    keys = models.CharField(
+        max_length=100,
+        blank=True,
+        db_default="",
+        default="",
+        help_text="What somebody has pressed in the call.",
+    )
     hidden = models.BooleanField(default=False, help_text="Removed from the inbox.")
 
     class Meta:
@@ -43,3 +50,19 @@ class SandboxMessage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.channel} to {self.to}"
+
+
+class SandboxFaults(models.Model):
+    """The faults of the sandbox's telephone network for one account, or for all others (`carriers.sandbox.fates`)."""
+
+    owner_id = models.BigIntegerField(primary_key=True, help_text="The account. 0: all others.")
+    busy = models.SmallIntegerField(help_text="Share in per cent.")
+    lost = models.SmallIntegerField(help_text="Share in per cent.")
+    throttled = models.SmallIntegerField(help_text="Share in per cent.")
+    latency_seconds = models.SmallIntegerField(help_text="By how much later reports come.")
+
+    class Meta:
+        verbose_name_plural = "sandbox faults"
+
+    def __str__(self) -> str:
+        return f"Faults of {self.owner_id}"

@@ -40,9 +40,17 @@ class Listed:
 
 @transaction.atomic
 def list_numbers(
-    *, account: Account, numbers: Sequence[object], channel: Channel | None = None, reason: str = ""
+    *,
+    account: Account,
+    numbers: Sequence[object],
+    channel: Channel | None = None,
+    reason: str = "",
+    **evidence: Any,
 ) -> Listed:
-    """Add numbers to the account's opt-out list. Raises InvalidInput for an impossible number; nothing changes then."""
+    """Add numbers to the account's opt-out list. Raises InvalidInput for an impossible number; nothing changes then.
+
+    `evidence` is stored with each number, together with who acts. It says, for example, in which campaign the person is.
+    """
     read = _reader()
     found = []
     for number in numbers:
@@ -50,7 +58,7 @@ def list_numbers(
             found.append(read(number))
         except InvalidInput as error:
             raise InvalidInput(f"{error.message} No number was added.", code=error.code) from error
-    return _list(account, [(number, channel, reason) for number in found], way=_way_of_actor())
+    return _list(account, [(number, channel, reason) for number in found], way=_way_of_actor(), **evidence)
 
 
 @transaction.atomic

@@ -144,10 +144,14 @@ def _read_list(name: str, sent: object, meaning: dict[tuple[str, ...], str]) -> 
         if not 1 <= len(words) <= MAX_WORDS:
             raise InvalidInput(
                 f"“{text[:MAX_KEYWORD_CHARACTERS]}” cannot be a keyword. A keyword has 1 to {MAX_WORDS} words and at most"
-                f" {MAX_KEYWORD_CHARACTERS} characters."
+                f" {MAX_KEYWORD_CHARACTERS} characters.",
+                code="not_a_keyword",
             )
         known = keyword_in(text)
         if meaning.setdefault(words, name) != name or (known and known.name.lower() != name):
-            raise InvalidInput(f"“{text}” cannot mean both: it already is a keyword of the other list.")
+            raise InvalidInput(
+                f"“{text}” cannot mean both: it already is a keyword of the other list.",
+                code="keyword_of_both",
+            )
         read.append(text)
     return read

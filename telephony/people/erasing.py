@@ -71,7 +71,7 @@ def finish(person: Person) -> dict[str, int]:
 
 def erase_sandbox(messages: QuerySet[SandboxMessage]) -> int:
     """Erase these messages of the sandbox; return how many. Their deliveries have ended."""
-    return messages.update(to=ERASED, text="", audio_name="", script=None, hidden=True)
+    return messages.update(to=ERASED, text="", audio_name="", script=None, keys="", hidden=True)
 
 
 def erase_from_texts(person: Person) -> int:

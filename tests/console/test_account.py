@@ -40,7 +40,6 @@ def test_settings_are_saved(world: World, client: Client) -> None:
         "approval_hours": "5",
         "announce_recording": "on",
         "keep_recipients_days": "30",
-        "duplicates": "once",
         "opt_out_key": "on",
     }
     response = client.post(world.address("settings"), sent(world, **changes))
@@ -59,8 +58,7 @@ def test_settings_are_saved(world: World, client: Client) -> None:
         world.address("settings"),
         sent(
             world,
-            **dict.fromkeys(changes, "")
-            | {"time_zone": "Asia/Kathmandu", "approval_hours": "5", "duplicates": "keep"},
+            **dict.fromkeys(changes, "") | {"time_zone": "Asia/Kathmandu", "approval_hours": "5"},
         ),
     )
     assert Account.objects.get(pk=account.pk).approval_above is None
@@ -79,9 +77,6 @@ def test_settings_are_saved(world: World, client: Client) -> None:
         {"default_spending_limit": "0"},
         {"default_voice": "nobody"},
         {"default_caller": "9840000000"},
-        {"duplicates": "x"},
-        {"cap_days": "5"},
-        {"cap_days": "5", "cap_contacts": "0"},
     ],
 )
 def test_a_wrong_setting_is_said_beside_its_field(
@@ -89,16 +84,10 @@ def test_a_wrong_setting_is_said_beside_its_field(
 ) -> None:
     page = client.post(world.address("settings"), sent(world, **wrong))
     assert page.status_code == 200
-    name = "cap_contacts" if "cap_days" in wrong else next(iter(wrong))
+    name = next(iter(wrong))
     assert f'id="id_{name}_error"' in page.content.decode()
     before = settings_of(world.account)
     assert settings_of(Account.objects.get(pk=world.account.pk)) == before
-
-
-def test_a_limit_of_contacts_is_saved(world: World, client: Client) -> None:
-    client.post(world.address("settings"), sent(world, cap_contacts="2", cap_days="7"))
-    assert Account.objects.get(pk=world.account.pk).frequency_cap == {"contacts": 2, "days": 7}
-    assert 'value="7"' in get(client, world.address("settings"))
 
 
 def test_pages_show_times_in_the_zone_of_the_account(world: World, client: Client) -> None:

@@ -19,23 +19,24 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django.live_server_helper import LiveServer
 
-from accounts import departments
+from accounts import departments, twins
 from accounts.models import Account
-from campaigns.models import Campaign, Run, RunStatus
+from campaigns.models import Campaign, Run, RunStatus, Service
 from iris.devserver import examples, seed
 from iris.health import record_heartbeat
 from telephony.engine import circuit_breaker, outcomes
 from telephony.engine.routing import get_or_create_trunks
-from telephony.models import PauseCause, Sender, SenderStatus
+from telephony.models import OptOut, PauseCause, SandboxMessage, Sender, SenderStatus
 from tests import engine
 from tests.conftest import require_module, require_program
 from tests.console.test_carriers import make_figures
 from tests.console.test_operator import PAGES as OPERATOR_PAGES
 from tests.console.test_operator import address, set_up_second_factor
 from tests.console.test_pages import readable
-from tests.console.world import client_for, make_world
-from tests.factories import make_account, make_user, owner_of
+from tests.console.world import client_for, make_world, record_worker
+from tests.factories import make_account, make_campaign, make_user, owner_of
 from tests.live import wait_for
+from tests.telephony.carriers.sandboxing import sent
 
 pytestmark = pytest.mark.django_db(transaction=True)
 WIDTHS = (360, 1440)
@@ -149,7 +150,7 @@ def test_a_person_sends_the_first_campaign(
     look("journey-4-review")
     page.get_by_role("button", name="Send 2 text messages").click()
     playwright.expect(page.locator("main")).to_contain_text("The campaign has begun.")
-    record_heartbeat()
+    record_worker()
     look("journey-5-running")
     engine.run_to_the_end()
     # The page has kept itself up to date, and asks for nothing more.
@@ -163,12 +164,38 @@ def test_a_person_sends_the_first_campaign(
     look("journey-7-person")
 
 
+def test_the_phone_of_the_sandbox_is_live_and_takes_nothing_away_from_somebody_who_writes(
+    page: Any, live_server: LiveServer, playwright: Any, settings: Any
+) -> None:
+    settings.IRIS_SANDBOX_SPEED = 0.1
+    account = make_account(name="Ward office", credits=500)
+    twin = twins.open_twin(account=account)
+    sms = sent(make_campaign(owner=twin, message="Namaste"))[0]
+    sign_in(page, client_for(owner_of(account)), live_server)
+    page.goto(f"{live_server.url}/console/{twin.pk}/phone/")
+    field = page.locator(f"#reply-{sms.pk}")
+    field.press_sequentially("STO")
+    call = sent(make_campaign(owner=twin, service=Service.CALL, message="Come"))[-1]
+    for _ in range(2):
+        with page.expect_response(lambda response: "/phone/" in response.url):
+            pass  # the page asks for what is new
+    assert field.input_value() == "STO"
+    field.press_sequentially("P")
+    page.keyboard.press("Enter")
+    playwright.expect(page.locator("#live")).to_contain_text("STOP")
+    page.locator(f"#key-{call.pk}-7").click()
+    playwright.expect(page.locator("#live")).to_contain_text("Keys that were pressed: 7")
+    assert OptOut.objects.filter(owner=twin).count() == 1
+    assert SandboxMessage.objects.get(pk=call.pk).keys == "7"
+
+
 def test_every_page_fits_its_window_in_both_languages(
     page: Any, live_server: LiveServer, look: Callable[[str], None]
 ) -> None:
     world = make_world(size=2)
     departments.create(parent=world.account, name="Ward 5")
     record_heartbeat()
+    record_worker()
     sign_in(page, client_for(world.owner), live_server)
     for language in ("en", "ne"):
         page.context.add_cookies([{"name": "django_language", "value": language, "url": live_server.url}])
@@ -203,7 +230,7 @@ def test_the_operator_area_fits_its_window_in_both_languages(
     page: Any, live_server: LiveServer, look: Callable[[str], None]
 ) -> None:
     world = make_world()
-    record_heartbeat()
+    record_worker()
     get_or_create_trunks()
     Sender.objects.create(owner=world.account, address="WARD5", operator="ntc", status=SenderStatus.REQUESTED)
     operator = make_user(is_staff=True, is_superuser=True)

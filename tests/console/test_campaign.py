@@ -10,11 +10,11 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import Account
-from campaigns.models import Campaign, RunStatus, Service
+from campaigns import runs
+from campaigns.models import AlertRecipient, AlertState, Campaign, Run, RunStatus, Service
 from campaigns.runs.rehearsal import rehearse
-from iris.health import record_heartbeat
-from telephony.models import Trunk
-from tests.console.world import World, client_for
+from telephony.models import OptOut, Trunk
+from tests.console.world import World, client_for, record_worker
 from tests.factories import make_campaign, make_member, make_run
 
 pytestmark = pytest.mark.django_db
@@ -159,7 +159,7 @@ def test_the_page_says_why_nothing_moves(world: World, client: Client) -> None:
     Trunk.objects.filter(alias="sandbox").update(pause_reason="403 Forbidden", paused_until=None)
     page = page_of(client, world, world.running)
     assert "does not work. Tell its operator" in page
-    record_heartbeat()
+    record_worker()
     run = world.running.runs.get()
     run.failing_since = timezone.now()
     run.save()
@@ -168,12 +168,87 @@ def test_the_page_says_why_nothing_moves(world: World, client: Client) -> None:
     assert "cannot prepare the next ones" in page
 
 
+def test_a_person_s_page_says_why_nothing_is_sent(world: World, client: Client) -> None:
+    last = world.running.recipients.latest("pk")
+    OptOut.objects.create(owner=world.account, number=last.to)
+    runs.pause(campaign=world.running)
+    page = client.get(
+        world.address("recipient", campaign_id=world.running.pk, recipient_id=last.pk)
+    ).content.decode()
+    assert "This number is on your opt-out list, so nothing is sent to it." in page
+    assert "This person does not want messages from you" not in page  # which would say the same
+    assert "Somebody paused it." in page
+
+
+def waiting_for_a_wave(world: World, **waves: object) -> Run:
+    """Let the running campaign wait before its second wave."""
+    run = world.running.runs.get()
+    run.rules = {"waves": {"sizes": [1, 5], **waves}}
+    run.wave_room, run.waits_since = 0, timezone.now()
+    run.save()
+    return run
+
+
+def test_the_next_wave_is_sent_by_a_button_that_counts_its_people(world: World, client: Client) -> None:
+    assert "Send the next wave" not in page_of(client, world, world.running)
+    run = waiting_for_a_wave(world)
+    page = page_of(client, world, world.running)
+    assert "Wave 1 is complete." in page
+    assert "Waits for its next wave" in page
+    assert "Waits for its next wave" in client.get(world.address("campaigns")).content.decode()
+    assert "Send the next wave: 2 people" in page  # the others of the campaign are fewer than five
+    for preset in ("viewer", "author"):
+        member = client_for(make_member(world.account, preset))
+        assert "Send the next wave" not in page_of(member, world, world.running)
+    assert "Wave 2 begins." in press(client, world, "campaign-next-wave", world.running)
+    run.refresh_from_db()
+    assert (run.wave, run.wave_room) == (2, 5)
+    response = client.post(world.address("campaign-next-wave", campaign_id=world.running.pk))
+    assert response.status_code == 409
+
+
+def test_a_wave_that_waits_for_results_says_so(world: World, client: Client) -> None:
+    run = waiting_for_a_wave(world, success_percent=80)
+    Run.objects.filter(pk=run.pk).update(waits_since=None)
+    assert "begins when 80% of it were reached" in page_of(client, world, world.running)
+
+
+def test_the_people_of_an_alert_are_listed_by_whether_they_have_heard(world: World, client: Client) -> None:
+    run = world.running.runs.get()
+    run.rules = {
+        "urgent": {
+            "reason": "Flood",
+            "past_opt_outs": False,
+            "heard": {"sms": False, "household": "tags_ward"},
+        }
+    }
+    run.save()
+    first, second, _ = world.running.recipients.order_by("pk")
+    for recipient, state in ((first, AlertState.HEARD), (second, AlertState.NOT_HEARD)):
+        AlertRecipient.objects.create(
+            run=run, recipient=recipient, household=1, state=state,
+            heard_at=timezone.now() if state == AlertState.HEARD else None,
+        )  # fmt: skip
+    page = page_of(client, world, world.running)
+    assert "Who has heard it" in page
+    address = world.address("heard", campaign_id=world.running.pk)
+    page = client.get(address).content.decode()
+    for part in ("Has heard it: 1", "Has not heard it: 1", "Waits: 1", first.number, second.number):
+        assert part in page
+    page = client.get(f"{address}?state=not_heard").content.decode()
+    assert second.number in page
+    assert first.number not in page
+    for odd in ("state=moon", "after=abc", f"after={9**30}", f"after={second.pk}"):
+        assert client.get(f"{address}?{odd}").status_code == 200
+    assert "never asked" in client.get(world.address("heard", campaign_id=world.ended.pk)).content.decode()
+
+
 def test_a_scheduled_campaign_says_when_it_starts_in_both_calendars(world: World, client: Client) -> None:
     campaign = make_campaign(owner=world.account, name="Later", message="Namaste")
     at = timezone.now() + timedelta(days=2)
     make_run(campaign=campaign, status=RunStatus.SCHEDULED, starts_at=at, held=5)
     page = page_of(client, world, campaign)
-    assert "It starts by itself at this time" in page
+    assert "It starts by itself at its time" in page
     assert f"{timezone.localtime(at):%H:%M}" in page
     assert "208" in page
 

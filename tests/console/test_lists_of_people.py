@@ -162,3 +162,27 @@ def test_a_viewer_sees_no_button_that_would_not_work(world: World) -> None:
         assert "csrfmiddlewaretoken" not in main
         assert "/change/" not in main
         assert "/new/" not in main
+
+
+def test_the_words_of_a_campaign_become_a_template(world: World, client: Client) -> None:
+    words = {"message": "Namaste {name}", "sms_message": "Hi", "voice": "np_binod", "speed": "1"}
+    address = world.address("step-message")
+    page = client.post(address, {**words, "as_template": "yes", "new_template": " "}).content.decode()
+    assert "Write what the template is called." in page
+    assert "Namaste {name}" in page
+    before = TextTemplate.objects.count()
+    page = client.post(
+        address, {**words, "as_template": "yes", "new_template": "Greeting"}, follow=True
+    ).content.decode()
+    assert "From the template “Greeting”, version 1." in page
+    assert "The words were changed here." not in page
+    assert TextTemplate.objects.count() == before + 1
+    version = TextTemplate.objects.latest("pk").versions.get()
+    assert (version.message, version.sms_message, version.voice) == ("Namaste {name}", "Hi", "np_binod")
+    world.draft.refresh_from_db()
+    assert world.draft.message == "Namaste {name}"
+    page = client.post(
+        address, {**words, "message": "", "as_template": "yes", "new_template": "Empty"}
+    ).content.decode()
+    assert 'role="alert"' in page
+    assert TextTemplate.objects.count() == before + 1

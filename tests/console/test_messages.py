@@ -7,7 +7,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from accounts.models import AuditEntry
-from campaigns.models import Campaign
+from campaigns.models import Campaign, Recipient
+from telephony.models import Channel, OptOut
 from tests.console.world import World, client_for
 from tests.factories import make_member
 
@@ -89,3 +90,32 @@ def test_nobody_replies_to_a_number_that_has_opted_out(world: World, client: Cli
     viewer = client_for(make_member(world.account, "author"))
     other = viewer.get(world.address("conversation") + "?with=%2B9779841000001").content.decode()
     assert "Your reply" not in other
+
+
+def test_a_person_is_opted_out_on_the_page_of_a_campaign_with_evidence(world: World, client: Client) -> None:
+    first = world.ended.recipients.earliest("pk")
+    page = world.address("recipient", recipient_id=first.pk)
+    address = world.address("recipient-opt-out", recipient_id=first.pk)
+    assert "Put on the opt-out list" in client.get(page).content.decode()
+    client.post(address, {"channel": "sms", "reason": "Asked by phone today"})
+    listed = OptOut.objects.get(owner=world.account, number=first.to)
+    assert (listed.channel, listed.source) == (Channel.SMS, "Asked by phone today")
+    assert listed.evidence["campaign"] == world.ended.pk
+    assert listed.evidence["recipient"] == first.pk
+    assert listed.evidence["id"] == world.owner.pk
+    shown = client.get(page).content.decode()
+    assert "is on the opt-out list now" in shown
+    assert "on your opt-out list for: Text message." in shown
+    assert "Remove from the list" in shown
+    viewer = client_for(make_member(world.account, "viewer"))
+    assert "Remove from the list" not in viewer.get(page).content.decode()
+    for strange in (2**63, world.draft.recipients.earliest("pk").pk):
+        missing = world.address("recipient-opt-out", recipient_id=strange)
+        assert client.post(missing, {"channel": "all"}).status_code == 404
+
+
+def test_a_number_that_cannot_exist_cannot_opt_out(world: World, client: Client) -> None:
+    person = Recipient.objects.create(campaign=world.ended, number="12", to="", tags={})
+    assert "Put on the" not in client.get(world.address("recipient", recipient_id=person.pk)).content.decode()
+    response = client.post(world.address("recipient-opt-out", recipient_id=person.pk), {"channel": "all"})
+    assert response.status_code == 400

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.utils import timezone, translation
+from django.utils import translation
 
 from accounts.account_settings import SETTINGS as STORED_SETTINGS
 from accounts.actors import ActorKind
@@ -16,13 +16,15 @@ from accounts.audit_sentences import ACTIONS, OBJECT_KINDS
 from accounts.models import AuditEntry, CreditEntry
 from accounts.permissions import PRESETS, Permission
 from accounts.signin.views import PRESETS as PRESET_NAMES
-from campaigns.models import RunStatus, Service
-from campaigns.reports.hindrances import Hindrance, Kind
-from console import calendars, explanations, numerals, vocabulary
+from campaigns.models import AlertState, RunStatus, Service
+from campaigns.reports.why import Hold, Reason
+from console import calendars, numerals, vocabulary, words_of_reasons
 from console.words_of_audit import OBJECTS, SENTENCES, changes_of, sentence_of
 from console.words_of_credits import KINDS
 from console.words_of_people import PERMISSIONS
 from console.words_of_settings import SETTINGS
+from telephony.engine.held_back import TrunkHold
+from telephony.engine.lifecycle.conditions import Wait
 from telephony.models import FINAL, Cause, Channel, DeliveryStatus, OptOutWay, SenderStatus
 from telephony.numbering import Operator
 
@@ -37,6 +39,7 @@ def test_every_status_has_a_word_and_a_sentence() -> None:
     assert set(vocabulary.CAMPAIGN) == {*vocabulary.Stage, *RunStatus} - {RunStatus.WITHDRAWN}
     assert set(vocabulary.RECIPIENT) == {None, *DeliveryStatus}
     assert set(vocabulary.CAUSES) == set(Cause) - {Cause.NONE}
+    assert {state for states, _ in vocabulary.HEARING.values() for state in states} == set(AlertState)
     assert set(vocabulary.SERVICES) == set(Service)
     assert set(vocabulary.CHANNELS) == set(Channel)
     assert set(vocabulary.OPERATORS) == set(Operator)
@@ -52,13 +55,23 @@ def test_every_status_has_a_word_and_a_sentence() -> None:
     assert set(PRESET_NAMES) == {*PRESETS, "owner", "custom"}
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_every_hindrance_has_a_sentence(kind: Kind, language: str) -> None:
-    for at in (None, timezone.now()):
-        explained = explanations._explain(Hindrance(kind=kind, at=at, words="words", count=1234567))
-        assert explained.sentence
-        assert "%(" not in explained.sentence
-        assert explained.words == "words"
+@pytest.mark.parametrize("code", [*Hold, *Wait, *TrunkHold])
+@pytest.mark.parametrize("percent", [None, 80])
+def test_every_reason_has_a_sentence(code: str, percent: int | None, language: str) -> None:
+    values = {"imported": 1234567, "wave": 2, "percent": percent, "of": 2.5}
+    reason = Reason(code=code, message="English.", count=1234567, words="words", values=values, trunk="ntc")
+    explained = words_of_reasons.explain(reason)
+    assert explained.sentence
+    assert "%(" not in explained.sentence
+    assert "English" not in explained.sentence
+    assert explained.words == "ntc: words"
+
+
+def test_a_reason_of_a_later_release_is_explained_in_english(language: str) -> None:
+    assert (
+        words_of_reasons.explain(Reason(code="moon", message="The moon is full.")).sentence
+        == "The moon is full."
+    )
 
 
 DETAILS: dict[str, list[dict[str, Any]]] = {

@@ -21,7 +21,7 @@ from campaigns.recipients import editing, lists
 from campaigns.report_files import files
 from console.words_of_reports import labels
 from otp.models import Origin, Otp
-from telephony.engine import outcomes
+from telephony.engine import outcomes, workers
 from telephony.models import (
     Cause,
     Channel,
@@ -30,8 +30,10 @@ from telephony.models import (
     OptOut,
     PhoneNumber,
     Purpose,
+    SandboxMessage,
     Sender,
     SenderStatus,
+    TimeSlice,
 )
 from tests.campaigns.lists.making import make_list, make_text_template
 from tests.factories import (
@@ -134,6 +136,7 @@ def make_world(*, size: int = 1, account: Account | None = None) -> World:
         text_templates.update_template(template=template, sms_message="धन्यवाद")
         _receive(account, recipient, number)
         _send_otp(account, number)
+        _arrive_in_sandbox(account, number)
     for number in range(size):
         apikeys.create(
             account=account,
@@ -149,6 +152,11 @@ def make_world(*, size: int = 1, account: Account | None = None) -> World:
     OptOut.objects.create(owner=account, number=recipient.to, source="STOP")
     outcomes.count_due()
     return World(account, owner_of(account), draft, running, ended, owned, recipient)
+
+
+def record_worker() -> None:
+    """Record that a worker is alive, as workers do."""
+    TimeSlice.objects.create(name=f"{workers.PREFIX}2:7:server", began_at=timezone.now())
 
 
 def client_for(user: User, *, language: str = "en") -> Client:
@@ -209,6 +217,25 @@ def _receive(account: Account, recipient: Recipient, number: int) -> None:
         received_at=timezone.now(),
         ref=f"{account.pk}-{number}",
     )
+
+
+def _arrive_in_sandbox(account: Account, number: int) -> None:
+    """Let a call that can still be answered, and an SMS arrive at the phone of the sandbox."""
+    now = timezone.now()
+    for channel in Channel:
+        SandboxMessage.objects.create(
+            delivery_key="0",
+            channel=channel,
+            to=f"+977984200{number:04}",
+            text=MESSAGE,
+            audio_name="0" * 32 if channel == Channel.CALL else "",
+            fate="completes",
+            owner_id=account.pk,
+            ring_at=now if channel == Channel.CALL else None,
+            answer_at=now if channel == Channel.CALL else None,
+            end_at=now + timedelta(hours=1),
+            report_at=now + timedelta(hours=1),
+        )
 
 
 def _send_otp(account: Account, number: int) -> None:

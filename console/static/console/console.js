@@ -9,12 +9,18 @@ document.addEventListener("visibilitychange", () => {
   for (const part of document.querySelectorAll("[data-live]")) htmx.trigger(part, "look");
 });
 
-// An update must not take the button away that somebody is about to press, nor the words that somebody selects.
+// An update must not take away the words that somebody selects, the field in which somebody writes, nor what is heard.
+const isUsed = (part) => {
+  const selection = document.getSelection();
+  const field = document.activeElement;
+  return (!selection.isCollapsed && part.contains(selection.anchorNode))
+    || (part.contains(field) && field.matches("input:not([type=hidden]), textarea, select"))
+    || [...part.querySelectorAll("audio")].some((audio) => !audio.paused);
+};
 document.addEventListener("htmx:beforeSwap", (event) => {
   const part = event.detail.target;
-  if (!part.hasAttribute("data-live")) return;
-  const selection = document.getSelection();
-  if (!selection.isCollapsed && part.contains(selection.anchorNode)) event.detail.shouldSwap = false;
+  const isPoll = part.hasAttribute("data-live") && event.detail.requestConfig.elt === part;
+  if (isPoll && isUsed(part)) event.detail.shouldSwap = false;
 });
 
 // A server that does not answer is said once, and taken back when it answers again.

@@ -2,14 +2,13 @@
 
 The table keeps every accepted call and SMS, duplicates included, with the times at which it rings, is answered and ends.
 `poll` turns rows that are due into events. The table survives a crash of iris, so the crash tests can count what was sent.
-The last four digits of a number decide its fate (`Fate`). Real durations are divided by `IRIS_SANDBOX_SPEED`.
-
-The recipient's number also decides the survey responses: the last digit is pressed in the first step, the last but one
-in the second, and so on (`_survey_responses`). Steps that ask for speech get a recording of `SPOKEN_RESPONSE`.
+The last four digits of a number decide its fate, or faults that somebody has set (`fates`). Real durations are divided by
+`IRIS_SANDBOX_SPEED`. Survey responses are the keys that somebody presses, or those of the number (`responses`).
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -17,23 +16,10 @@ from functools import cache
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.db import connection, models, transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
-from telephony import speech
-from telephony.call_scripts import (
-    ANNOUNCEMENT,
-    HEARD,
-    HINT,
-    OPT_OUT_KEY,
-    AnsweredBy,
-    Script,
-    SurveyResponse,
-    dump,
-    finished_steps,
-    load,
-    speech_windows,
-)
+from telephony.call_scripts import dump, load, speech_windows
 from telephony.carriers.base import (
     Accepted,
     Carrier,
@@ -45,43 +31,15 @@ from telephony.carriers.base import (
     Submission,
     Unknown,
 )
+from telephony.carriers.sandbox.fates import Fate, fate_of, faults_by_owner
+from telephony.carriers.sandbox.responses import responses, spoken_response
 from telephony.models import Cause, Channel, DeliveryStatus, SandboxMessage
 from telephony.unnest import rowset
-
-
-class Fate(models.TextChoices):
-    """What happens to a call or SMS. BUSY, NO_ANSWER, HANGS_UP and OPTS_OUT are for calls: an SMS completes instead."""
-
-    COMPLETES = "completes"
-    BUSY = "busy"
-    NO_ANSWER = "no_answer"
-    HANGS_UP = "hangs_up"
-    INVALID = "invalid"
-    SILENT = "silent"
-    DOUBLED = "doubled"
-    THROTTLED = "throttled"
-    ANSWER_LOST = "answer_lost"
-    OPTS_OUT = "opts_out"
-
-
-FATES = {
-    "9901": Fate.BUSY,
-    "9902": Fate.NO_ANSWER,
-    "9903": Fate.HANGS_UP,
-    "9904": Fate.INVALID,
-    "9905": Fate.SILENT,
-    "9906": Fate.DOUBLED,
-    "9907": Fate.THROTTLED,
-    "9908": Fate.ANSWER_LOST,
-    "9909": Fate.OPTS_OUT,
-}
 
 # Seconds from the submission, before they are divided by IRIS_SANDBOX_SPEED.
 RING_SECONDS, BUSY_SECONDS, PICKUP_SECONDS, NO_ANSWER_SECONDS = 2.0, 3.0, 6.0, 32.0
 SMS_DELIVERY_SECONDS = 3.0
 SECONDS_PER_CHARACTER = 0.1  # length of a call whose audio length is unknown
-
-SPOKEN_RESPONSE = "यो परीक्षणको उत्तर हो।"  # "This is a test answer"
 
 
 class SandboxCarrier(Carrier):
@@ -95,8 +53,9 @@ class SandboxCarrier(Carrier):
         received_at = timezone.now()
         results: list[Result] = []
         accepted: list[tuple[Submission, Fate]] = []
+        faults = faults_by_owner({one.owner_id for one in batch})
         for one in batch:
-            fate = FATES.get(one.to[-4:], Fate.COMPLETES)
+            fate = fate_of(to=one.to, key=one.key, channel=one.channel, faults=faults[one.owner_id])
             if fate is Fate.INVALID:
                 results.append(Rejected(key=one.key, cause=Cause.INVALID, text="Subscriber unknown"))
             elif fate is Fate.THROTTLED and one.attempt == 1:
@@ -104,8 +63,9 @@ class SandboxCarrier(Carrier):
             else:
                 accepted.append((one, fate))
         if any(speech_windows(one.script) for one, _ in accepted):
-            _spoken_response()  # synthesize it now, so that the transaction in `poll` need not wait for it
-        taken = _store(accepted, received_at=received_at)
+            spoken_response()  # synthesize it now, so that the transaction in `poll` need not wait for it
+        delays = [faults[one.owner_id].latency_seconds for one, _ in accepted]
+        taken = _store(accepted, delays=delays, received_at=received_at)
         for one, fate in accepted:
             if one.key not in taken:
                 results.append(Later(key=one.key, seconds=0, text="The submission came after its time limit"))
@@ -117,8 +77,8 @@ class SandboxCarrier(Carrier):
 
     def poll(self, record: Record) -> int:
         with transaction.atomic():
-            spoken_response = cache(_spoken_response)
-            events = [event for row in _advance_due() for event in _events(spoken_response, *row)]
+            spoken = cache(spoken_response)
+            events = [event for row in _advance_due() for event in _events(spoken, *row)]
             if events:
                 record(events)
         return len(events)
@@ -133,14 +93,24 @@ class SandboxCarrier(Carrier):
         return super().report_timeout() / settings.IRIS_SANDBOX_SPEED
 
 
-def _store(accepted: Sequence[tuple[Submission, Fate]], *, received_at: datetime) -> dict[str, str]:
+def _store(
+    accepted: Sequence[tuple[Submission, Fate]], *, delays: Sequence[int], received_at: datetime
+) -> dict[str, str]:
     """Store the submissions that are still valid by the database's clock. Return their references by key.
 
-    `received_at` is when `submit` was called. A slow database must not make the submissions look later than they were.
+    `delays` has the seconds by which the reports on each come later. `received_at` is when `submit` was called. A slow
+    database must not make the submissions look later than they were.
     """
     if not accepted:
         return {}
-    rings, answers, ends = zip(*(_event_offsets(one, fate) for one, fate in accepted), strict=True)
+    offsets = [_event_offsets(one, fate) for one, fate in accepted]
+    rings, answers, ends = zip(
+        *(
+            [None if at is None else at + delay for at in one]
+            for one, delay in zip(offsets, delays, strict=True)
+        ),
+        strict=True,
+    )
     rows, parameters = rowset(
         "one",
         {
@@ -203,7 +173,7 @@ def _advance_due(limit: int = 1000) -> list[tuple[Any, ...]]:
                  FROM statement_timestamp() AS now
                 WHERE id IN (SELECT id FROM telephony_sandboxmessage WHERE report_at <= statement_timestamp()
                               ORDER BY report_at LIMIT %s FOR UPDATE SKIP LOCKED)
-               RETURNING delivery_key, channel, "to", fate, audio_seconds, length(text), script::text, ring_at,
+               RETURNING delivery_key, channel, "to", fate, audio_seconds, length(text), script::text, keys, ring_at,
                          CASE WHEN now >= answer_at THEN answer_at END, CASE WHEN now >= end_at THEN end_at END""",
             [limit],
         )
@@ -212,7 +182,7 @@ def _advance_due(limit: int = 1000) -> list[tuple[Any, ...]]:
 
 
 def _events(
-    spoken_response: Callable[[], str],
+    spoken: Callable[[], str],
     key: str,
     channel: str,
     to: str,
@@ -220,6 +190,7 @@ def _events(
     audio_seconds: float | None,
     characters: int,
     script: str | None,
+    keys: str,
     ring_at: datetime | None,
     answer_at: datetime | None,
     end_at: datetime | None,
@@ -233,10 +204,39 @@ def _events(
     if end_at:
         length = audio_seconds or characters * SECONDS_PER_CHARACTER
         end = _final_event(key, channel, Fate(fate), length, end_at)
-        if script is not None and end.seconds is not None:
-            end = replace(end, **_responses(to, Fate(fate), load(script), end.seconds, spoken_response))
+        if (script is not None or keys) and end.seconds is not None:
+            end = replace(
+                end,
+                **responses(
+                    to=to,
+                    keys=keys,
+                    opts_out=fate == Fate.OPTS_OUT,
+                    script=load(script),
+                    seconds=end.seconds,
+                    spoken=spoken,
+                ),
+            )
         events.append(end)
     return events[::-1] * 2 if fate == Fate.DOUBLED else events[-1:]
+
+
+def last_report(row: SandboxMessage) -> CarrierEvent:
+    """Return the final report on a call or SMS that has ended, with all keys that were pressed by now."""
+    script = None if row.script is None else json.dumps(row.script)
+    times = (row.ring_at, row.answer_at, row.end_at)
+    characters = len(row.text)
+    return _events(
+        spoken_response,
+        row.delivery_key,
+        row.channel,
+        row.to,
+        row.fate,
+        row.audio_seconds,
+        characters,
+        script,
+        row.keys,
+        *times,
+    )[0 if row.fate == Fate.DOUBLED else -1]
 
 
 def _final_event(key: str, channel: str, fate: Fate, length: float, at: datetime) -> CarrierEvent:
@@ -251,29 +251,3 @@ def _final_event(key: str, channel: str, fate: Fate, length: float, at: datetime
             key=key, status=DeliveryStatus.HUNGUP, at=at, cause=Cause.CUT_OFF, seconds=length / 2, playback=50
         )
     return CarrierEvent(key=key, status=DeliveryStatus.COMPLETED, at=at, seconds=length, playback=100)
-
-
-def _spoken_response() -> str:
-    """Return the name of the recording of SPOKEN_RESPONSE."""
-    return speech.speak(text=SPOKEN_RESPONSE).name
-
-
-def _responses(
-    to: str, fate: Fate, script: Script, seconds: float, spoken_response: Callable[[], str]
-) -> dict[str, Any]:
-    """Return the responses to all steps that ended within the `seconds` of the call, and to the hint at its end."""
-    digits = [digit for digit in reversed(to) if digit.isdecimal()]
-    given = []
-    pressed = ""
-    finished = finished_steps(script, seconds)
-    asked = [one for one in finished if one.step > ANNOUNCEMENT or one.step == HEARD]
-    for place, one in enumerate(asked):
-        if one.answer is AnsweredBy.SPEECH:
-            given.append(SurveyResponse(one.step, spoken_response()))
-        elif one.answer is AnsweredBy.KEYS:
-            pressed += digits[place % len(digits)]
-            given.append(SurveyResponse(one.step, pressed[-1]))
-    if fate is Fate.OPTS_OUT and any(one.step == HINT for one in finished):
-        pressed += OPT_OUT_KEY
-        given.append(SurveyResponse(HINT, OPT_OUT_KEY))
-    return {"answers": tuple(given), "digits": pressed}

@@ -15,7 +15,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
 from iris.storable import storable
-from telephony.carriers.sandbox.carrier import Fate
+from telephony.carriers.sandbox.inbox import MAX_WAIT_SECONDS, hide, status_of, visible, wait_until
 from telephony.media import audio_url
 from telephony.models import Audio, Channel, SandboxMessage
 
@@ -27,11 +27,12 @@ MAX_ROWS = 1000
 def messages(request: HttpRequest) -> HttpResponse:
     """List the messages of all accounts, newest first, or empty the inbox (DELETE).
 
-    Query parameters: `to`, `channel` and `since` filter; `limit` is at most 1,000.
+    Query parameters: `to`, `channel` and `since` filter; `limit` is at most 1,000. With `wait`, the answer comes as soon as
+    there is a message, or after so many seconds.
     """
-    _require_sandbox_inbox()
+    require_open_inbox()
     if request.method == "DELETE":
-        hide()
+        hide(None)
         return HttpResponse(status=204)
     try:
         return JsonResponse(listed(request), safe=False, json_dumps_params={"ensure_ascii": False})
@@ -40,20 +41,20 @@ def messages(request: HttpRequest) -> HttpResponse:
 
 
 def listed(request: HttpRequest, *, owner_id: int | None = None) -> list[dict[str, Any]]:
-    """Return the messages that the query parameters select, of one account or of all. Raises ValueError."""
+    """Return the messages that the query parameters select, of one account or of all. Raises ValueError.
+
+    With `wait`, wait so many seconds until there is one.
+    """
+    rows = _filtered(request, owner_id=owner_id)
+    found = wait_until(lambda: list(rows.all()), seconds=_seconds_to_wait(request))
     now = timezone.now()
-    return [_as_json(row, now, request) for row in _filtered(request, owner_id=owner_id)]
-
-
-def hide(*, owner_id: int | None = None) -> None:
-    """Empty the inbox of one account, or of all."""
-    _visible(owner_id).update(hidden=True)
+    return [_as_json(row, now, request) for row in found]
 
 
 @require_safe
 def inbox(request: HttpRequest) -> HttpResponse:
     """Show the same messages as a web page, with playable recordings."""
-    _require_sandbox_inbox()
+    require_open_inbox()
     now = timezone.now()
     try:
         rows = [_as_json(row, now, request) for row in _filtered(request)[:100]]
@@ -62,13 +63,8 @@ def inbox(request: HttpRequest) -> HttpResponse:
     return render(request, "telephony/sandbox_inbox.html", {"messages": rows})
 
 
-def _visible(owner_id: int | None) -> QuerySet[SandboxMessage]:
-    rows = SandboxMessage.objects.filter(hidden=False)
-    return rows if owner_id is None else rows.filter(owner_id=owner_id)
-
-
 def _filtered(request: HttpRequest, *, owner_id: int | None = None) -> QuerySet[SandboxMessage]:
-    rows = _visible(owner_id).order_by("-id")
+    rows = visible(owner_id).order_by("-id")
     if to := storable(request.GET.get("to", "")):
         # A "+" in a query string reads as a space.
         rows = rows.filter(to__endswith=to.strip().lstrip("+"))
@@ -85,6 +81,13 @@ def _filtered(request: HttpRequest, *, owner_id: int | None = None) -> QuerySet[
     if not limit.isdecimal() or len(limit) > 9:
         raise ValueError("limit must be a whole number.")
     return rows[: min(int(limit), MAX_ROWS)]
+
+
+def _seconds_to_wait(request: HttpRequest) -> int:
+    wait = request.GET.get("wait", "0")
+    if not wait.isascii() or not wait.isdecimal() or len(wait) > 2 or int(wait) > MAX_WAIT_SECONDS:
+        raise ValueError(f"wait must be a whole number of seconds from 0 to {MAX_WAIT_SECONDS}.")
+    return int(wait)
 
 
 def _parse_time(text: str) -> datetime:
@@ -104,27 +107,12 @@ def _as_json(row: SandboxMessage, now: datetime, request: HttpRequest) -> dict[s
         "from": row.caller,
         "text": row.text,
         "audio_url": audio_url(Audio(name=row.audio_name), request) if row.audio_name else None,
-        "status": _status(row, now),
+        "status": status_of(row, now),
         "created_at": timezone.localtime(row.created_at).isoformat(),
     }
 
 
-def _status(row: SandboxMessage, now: datetime) -> str:
-    """Return what the phone would show by now, even if no report was sent."""
-    if row.end_at and now >= row.end_at:
-        if row.channel == Channel.CALL:
-            return {Fate.BUSY: "busy", Fate.NO_ANSWER: "unanswered", Fate.HANGS_UP: "hungup"}.get(
-                Fate(row.fate), "completed"
-            )
-        return "delivered"
-    if row.answer_at and now >= row.answer_at:
-        return "answered"
-    if row.ring_at and now >= row.ring_at:
-        return "ringing"
-    return "accepted"
-
-
-def _require_sandbox_inbox() -> None:
+def require_open_inbox() -> None:
     """Raise Http404 unless the inbox is enabled. It shows OTPs without a token, so it must stay off in production."""
     if not settings.IRIS_SANDBOX_INBOX:
         raise Http404("There is no sandbox inbox here.")

@@ -17,7 +17,7 @@ from campaigns.runs import survey_calls as calls
 from campaigns.surveys import responses, steps
 from iris.errors import Conflict, InvalidInput
 from telephony import speech
-from telephony.carriers.sandbox.carrier import SPOKEN_RESPONSE
+from telephony.carriers.sandbox.responses import SPOKEN_RESPONSE
 from telephony.models import Delivery, DeliveryStatus, SandboxMessage
 from telephony.pricing import call_credits
 from tests.campaigns.surveys.surveying import asks, make_survey
