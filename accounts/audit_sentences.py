@@ -27,6 +27,7 @@ OBJECT_KINDS = (
     "sender",
     "sheet",
     "template",
+    "webhook",
 )
 
 _SETTINGS = {
@@ -250,6 +251,14 @@ def _seed_numbers(entry: AuditEntry, details: Details) -> str:
     return f"changed the seed numbers: {_many(details.get('after'), 'number')}"
 
 
+def _webhook_disabled(entry: AuditEntry, details: Details) -> str:
+    return f"switched off the webhook “{entry.object_name}”, because: {str(details.get('reason', '')).rstrip('.')}"
+
+
+def _webhook_replayed(entry: AuditEntry, details: Details) -> str:
+    return f"sent {_many(details.get('events'), 'event')} again to the webhook “{entry.object_name}”"
+
+
 def _trunk_paused(entry: AuditEntry, details: Details) -> str:
     reason = str(details.get("reason", "")).rstrip(".")
     return f"paused the trunk “{entry.object_name}”" + (f", because: {reason}" if reason else "")
@@ -342,6 +351,12 @@ PREDICATES: Mapping[str, Predicate] = {
     "support_ended": "stopped looking at the account",
     "person_exported": "asked for an export of a person's data",
     "person_erased": "asked to erase a person's data",
+    "webhook_created": "created the webhook {name}",
+    "webhook_changed": "changed the webhook {name}",
+    "webhook_rotated": "gave the webhook {name} a new secret",
+    "webhook_deleted": "deleted the webhook {name}",
+    "webhook_disabled": _webhook_disabled,
+    "webhook_replayed": _webhook_replayed,
     "opt_outs_added": _opted_out,
     "opt_out_removed": lambda entry, details: f"removed {entry.object_name} from the opt-out list",
 }

@@ -26,7 +26,9 @@ from webhooks.models import MessageState, OutboxMessage
 # Seconds from the end of each failed attempt to the next one. After the last attempt, the message is given up.
 WAITS = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 MAX_ATTEMPTS = len(WAITS) + 1
-JITTER = 0.1  # of a wait of minutes or hours, so that the messages of an outage do not all come at the same moment
+JITTER = (
+    0.1  # of a wait of minutes or hours, so that the messages of an outage do not all come at the same moment
+)
 LEASE_SECONDS = 45
 KEPT_ATTEMPTS = 30  # a message that was replayed may have more than MAX_ATTEMPTS
 # SQL of the wait after this attempt, in seconds. The first wait is exact.
@@ -219,7 +221,12 @@ def _disable_gone(endpoint_ids: Sequence[int]) -> None:
     for pk, owner_id, name, url in disabled:
         shown = name or url
         audit.note(
-            account_id=owner_id, action="webhook_disabled", kind="webhook", object_id=pk, name=shown, reason=reason
+            account_id=owner_id,
+            action="webhook_disabled",
+            kind="webhook",
+            object_id=pk,
+            name=shown,
+            reason=reason,
         )
         for address in _managers_of(owner_id):
             mail.enqueue(

@@ -143,8 +143,8 @@ def replay(
 ) -> int:
     """Send events again that were delivered or given up: one, or all of a range of time; return how many.
 
-    They keep their id and body, so the receiver can recognize them. Events that still wait are not touched. Raises Conflict
-    if the endpoint is disabled, InvalidInput for a range of more than MAX_REPLAYED events, and NotFound for an unknown event.
+    They keep their id and body, so the receiver can recognize them. Events that still wait are not touched. Raises
+    Conflict if the endpoint is disabled, InvalidInput for more than MAX_REPLAYED events, and NotFound for an unknown one.
     """
     endpoint = _locked(account, endpoint_id)
     _refuse_disabled(endpoint)
@@ -204,7 +204,9 @@ def _checked_url(url: str) -> str:
     try:
         host = parse_address(url, private=private).host
     except outbound.AddressRefused as error:
-        raise InvalidInput(f"Nothing can be sent to this address: {error}. Use one that begins with https://.") from error
+        raise InvalidInput(
+            f"Nothing can be sent to this address: {error}. Use one that begins with https://."
+        ) from error
     looks_like_ip = ":" in host or host.replace(".", "").isdigit()
     if not private and (host == "localhost" or (looks_like_ip and not is_public(host))):
         raise InvalidInput(f"Nothing can be sent to {host}: it is not on the public internet.")

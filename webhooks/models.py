@@ -24,7 +24,10 @@ class Endpoint(models.Model):
     name = models.CharField(max_length=100, blank=True)
     url = models.CharField(max_length=MAX_URL_CHARACTERS)
     events = ArrayField(
-        models.CharField(max_length=20), default=list, blank=True, help_text="Empty: all, also those of later releases."
+        models.CharField(max_length=20),
+        default=list,
+        blank=True,
+        help_text="Empty: all, also those of later releases.",
     )
     secret = models.CharField(max_length=100)
     old_secret = models.CharField(
@@ -43,13 +46,16 @@ class Endpoint(models.Model):
     is_enabled = models.BooleanField(default=True)
     disabled_reason = models.CharField(max_length=200, blank=True)
     is_trusted = models.BooleanField(
-        default=False, help_text="Its last response was quick and a success. Others get few requests at a time."
+        default=False,
+        help_text="Its last response was quick and a success. Others get few requests at a time.",
     )
     failing_since = models.DateTimeField(null=True, blank=True)
     last_error = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(db_default=Now())
     deleted_at = models.DateTimeField(
-        null=True, blank=True, help_text="A deleted endpoint is disabled. `webhooks.retention` removes it later."
+        null=True,
+        blank=True,
+        help_text="A deleted endpoint is disabled. `webhooks.retention` removes it later.",
     )
 
     class Meta:
@@ -87,20 +93,26 @@ class OutboxMessage(models.Model):
         max_length=60, help_text="The object of the event. Events of one object are sent in their order."
     )
     webhook_id = models.CharField(max_length=40)
-    body = models.TextField(help_text="Empty if the data of a person in it were erased after the last attempt.")
+    body = models.TextField(
+        help_text="Empty if the data of a person in it were erased after the last attempt."
+    )
     state = models.CharField(max_length=9, choices=MessageState, default=MessageState.PENDING)
     due_at = models.DateTimeField(
         db_default=Now(), help_text="Not sent before this time. While it is being sent: the end of the lease."
     )
     attempt_count = models.SmallIntegerField(default=0, help_text="Since it was written or replayed.")
-    attempts = models.JSONField(default=list, help_text="Time, status code, error and seconds of each attempt.")
+    attempts = models.JSONField(
+        default=list, help_text="Time, status code, error and seconds of each attempt."
+    )
     created_at = models.DateTimeField(db_default=Now())
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         indexes: ClassVar = [
             models.Index(
-                fields=["endpoint", "due_at", "id"], condition=models.Q(state=MessageState.PENDING), name="outbox_due"
+                fields=["endpoint", "due_at", "id"],
+                condition=models.Q(state=MessageState.PENDING),
+                name="outbox_due",
             ),
             models.Index(
                 fields=["endpoint", "subject", "id"],

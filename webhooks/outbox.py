@@ -65,7 +65,7 @@ def publish_test(*, endpoint_id: int) -> int:
 def publish_low_credits() -> int:
     """Tell endpoints once that the balance of their account has fallen below their limit; return how many were told.
 
-    The next time comes only after the balance has recovered. The state is in the endpoint's row, so this may run at any time.
+    The next time comes only after the balance has recovered. The endpoint's row has the state, so this may run at any time.
     """
     with connection.cursor() as cursor:
         cursor.execute(

@@ -35,7 +35,9 @@ class WebhooksHolder(Holder):
 
     def export(self, person: Person, *, most: int) -> dict[str, Rows]:
         """Return which events named the person. Their contents are copies of other rows."""
-        rows = OutboxMessage.objects.filter(endpoint__owner__in=person.owner_ids, body__regex=person.core).order_by("-pk")
+        rows = OutboxMessage.objects.filter(
+            endpoint__owner__in=person.owner_ids, body__regex=person.core
+        ).order_by("-pk")
         found = rows.filter(body__regex=person.pattern).select_related("endpoint")[:most]
         return {
             "webhooks": [

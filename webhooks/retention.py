@@ -44,7 +44,9 @@ def _remove_deleted_endpoints() -> int:
     deleted = Endpoint.objects.filter(deleted_at__isnull=False)
     for pk in list(deleted.values_list("pk", flat=True)):
         for _ in range(MAX_CHUNKS):
-            chunk = _remove(f"SELECT id FROM webhooks_outboxmessage WHERE endpoint_id = %s LIMIT {CHUNK}", [pk])
+            chunk = _remove(
+                f"SELECT id FROM webhooks_outboxmessage WHERE endpoint_id = %s LIMIT {CHUNK}", [pk]
+            )
             removed += chunk
             if chunk < CHUNK:
                 break

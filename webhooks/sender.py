@@ -49,7 +49,9 @@ def hold_while(condition: Callable[[], bool]) -> None:
 class _Lane:
     """Threads for trusted endpoints, or for the others."""
 
-    def __init__(self, done: queue.SimpleQueue[_Done], *, trusted: bool, threads: int, per_endpoint: int) -> None:
+    def __init__(
+        self, done: queue.SimpleQueue[_Done], *, trusted: bool, threads: int, per_endpoint: int
+    ) -> None:
         self.trusted, self.threads, self.per_endpoint = trusted, threads, per_endpoint
         self.in_flight: Counter[int] = Counter()
         self._done = done
@@ -106,7 +108,8 @@ def send_due(*, budget: float) -> bool:
     end = time.monotonic() + budget
     try:
         while True:
-            found = time.monotonic() < end and any([lane.fill() for lane in lanes])
+            # Both lanes are filled, whatever the first one has found.
+            found = time.monotonic() < end and sum(lane.fill() for lane in lanes) > 0
             if not any(lane.in_flight for lane in lanes):
                 break
             attempts.record(_finished(done, wait=GATHER_SECONDS if found else IDLE_SECONDS))

@@ -5,7 +5,9 @@ from celery import shared_task
 from iris.locks import locked
 from webhooks import outbox, retention, sender
 
-SECONDS = 2.0  # how long the sender claims messages; it then waits for the responses in flight, for 15 s at most
+SECONDS = (
+    2.0  # how long the sender claims messages; it then waits for the responses in flight, for 15 s at most
+)
 EXPIRES = 60  # seconds after which a waiting nudge is dropped
 
 
