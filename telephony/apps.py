@@ -15,14 +15,14 @@ class TelephonyConfig(AppConfig):
         from telephony.engine import restore_hold
         from telephony.optouts.keywords import read_own_keywords
         from telephony.speech import voices
-        from webhooks import sender
+        from webhooks import holds
 
         voice = self.get_model("Voice")
         post_migrate.connect(voices.seed, sender=self, dispatch_uid="telephony.seed_voices")
         post_migrate.connect(restore_hold.adopt_new, sender=self, dispatch_uid="telephony.adopt_database")
         twin_opened.connect(phone_numbers.invent_numbers, dispatch_uid="telephony.invent_numbers")
         registry.register("telephony.people.holder")
-        sender.hold_while(restore_hold.is_held)
+        holds.hold_while(restore_hold.is_held)
         register_check("default_voice", lambda account, name: voices.resolve(name))
         register_check("opt_out_words", lambda account, words: read_own_keywords(words))
         register_check("default_caller", phone_numbers.owned_number)

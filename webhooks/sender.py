@@ -15,7 +15,6 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC
@@ -24,7 +23,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from iris import outbound
-from webhooks import attempts, outbox, signing
+from webhooks import attempts, holds, outbox, signing
 from webhooks.attempts import Claimed, Result
 
 log = logging.getLogger(__name__)
@@ -36,14 +35,6 @@ IDLE_SECONDS = 0.2  # between two looks for further messages while requests are 
 GATHER_SECONDS = 0.02  # how long results are gathered, so that many are recorded in one transaction
 # A thread does not begin an attempt that could outlast its lease.
 SPARE_SECONDS = attempts.LEASE_SECONDS - TIMEOUT_SECONDS - 5
-
-_holds: list[Callable[[], bool]] = []
-
-
-def hold_while(condition: Callable[[], bool]) -> None:
-    """Register a condition under which nothing is sent, such as a restored backup."""
-    if condition not in _holds:
-        _holds.append(condition)
 
 
 class _Lane:
@@ -98,7 +89,7 @@ def send_due(*, budget: float) -> bool:
 
     If the process dies, the messages in flight are due again at the end of their leases.
     """
-    if any(held() for held in _holds):
+    if holds.is_held():
         return False
     done: queue.SimpleQueue[_Done] = queue.SimpleQueue()
     lanes = (

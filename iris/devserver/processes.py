@@ -37,6 +37,8 @@ class Child:
                 ),
                 "IRIS_HOME": str(settings.IRIS_HOME),
                 "PYTHONUNBUFFERED": "1",
+                # Developers receive webhooks on their own machine.
+                "IRIS_WEBHOOKS_TO_PRIVATE": os.environ.get("IRIS_WEBHOOKS_TO_PRIVATE", "on"),
             },
         )
         self.pid = self._process.pid

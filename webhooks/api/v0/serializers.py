@@ -19,7 +19,11 @@ from webhooks.models import MAX_URL_CHARACTERS, Endpoint, MessageState, OutboxMe
 
 EVENTS = {event.value: event for event in Event}
 # The words for the states of events.
-STATES = {"waiting": MessageState.PENDING, "delivered": MessageState.DELIVERED, "given up": MessageState.GIVEN_UP}
+STATES = {
+    "waiting": MessageState.PENDING,
+    "delivered": MessageState.DELIVERED,
+    "given up": MessageState.GIVEN_UP,
+}
 _STATE_WORDS = {state: word for word, state in STATES.items()}
 
 
