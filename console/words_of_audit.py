@@ -35,6 +35,7 @@ OBJECTS: dict[str, Promise] = {
     "sender": pgettext_lazy("audit", "Senders"),
     "sheet": pgettext_lazy("audit", "Uploaded sheets"),
     "template": pgettext_lazy("audit", "Templates"),
+    "webhook": pgettext_lazy("audit", "Webhooks"),
 }
 
 # Actions whose details decide about the sentence have several, named action:variant.
