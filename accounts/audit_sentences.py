@@ -13,22 +13,9 @@ Details = Mapping[str, Any]
 Predicate = str | Callable[[AuditEntry, Details], str]
 
 OBJECT_KINDS = (
-    "account",
-    "campaign",
-    "credits",
-    "key",
-    "list",
-    "member",
-    "number",
-    "opt_out",
-    "person",
-    "recipient",
-    "run",
-    "sender",
-    "sheet",
-    "template",
-    "webhook",
-)
+    "account", "campaign", "credits", "key", "list", "member", "number", "opt_out", "person", "recipient", "run", "sender",
+    "sheet", "template", "webhook",
+)  # fmt: skip
 
 _SETTINGS = {
     "name": "the name",
@@ -251,14 +238,6 @@ def _seed_numbers(entry: AuditEntry, details: Details) -> str:
     return f"changed the seed numbers: {_many(details.get('after'), 'number')}"
 
 
-def _webhook_disabled(entry: AuditEntry, details: Details) -> str:
-    return f"switched off the webhook “{entry.object_name}”, because: {str(details.get('reason', '')).rstrip('.')}"
-
-
-def _webhook_replayed(entry: AuditEntry, details: Details) -> str:
-    return f"sent {_many(details.get('events'), 'event')} again to the webhook “{entry.object_name}”"
-
-
 def _trunk_paused(entry: AuditEntry, details: Details) -> str:
     reason = str(details.get("reason", "")).rstrip(".")
     return f"paused the trunk “{entry.object_name}”" + (f", because: {reason}" if reason else "")
@@ -355,8 +334,8 @@ PREDICATES: Mapping[str, Predicate] = {
     "webhook_changed": "changed the webhook {name}",
     "webhook_rotated": "gave the webhook {name} a new secret",
     "webhook_deleted": "deleted the webhook {name}",
-    "webhook_disabled": _webhook_disabled,
-    "webhook_replayed": _webhook_replayed,
+    "webhook_disabled": "switched off the webhook {name}, because its server asked to stop",
+    "webhook_replayed": "sent events again to the webhook {name}",
     "opt_outs_added": _opted_out,
     "opt_out_removed": lambda entry, details: f"removed {entry.object_name} from the opt-out list",
 }

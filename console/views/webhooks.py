@@ -51,7 +51,7 @@ class EndpointForm(forms.Form):
         label=gettext_lazy("Address"),
         max_length=MAX_URL_CHARACTERS,
         widget=forms.URLInput,
-        help_text=gettext_lazy("It begins with https:// and belongs to your program."),
+        help_text=gettext_lazy("An address on the internet where your program listens."),
     )
     name = forms.CharField(
         label=gettext_lazy("Name"), max_length=endpoints.MAX_NAME_CHARACTERS, required=False
