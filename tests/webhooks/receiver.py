@@ -1,4 +1,4 @@
-"""A customer's server that receives webhooks. `python -m tests.webhooks.receiver FILE` runs it in its own process.
+"""A customer's server that receives webhooks. `python -m tests.webhooks.receiver FILE PORT` runs it in its own process; port 0 is a free one.
 
 The path decides about the response: `/ok`, `/fails-twice` (500 for the first two attempts of each event), `/fails`,
 `/gone` (410), `/moved` (a redirect to /ok), `/slow` (after 3 seconds). Anything may follow after another slash.
@@ -107,5 +107,5 @@ def read(file: Path) -> list[Received]:
 
 
 if __name__ == "__main__":
-    print(Receiver(Path(sys.argv[1])).port, flush=True)
+    print(Receiver(Path(sys.argv[1]), int(sys.argv[2])).port, flush=True)
     threading.Event().wait()
