@@ -31,6 +31,8 @@ JITTER = (
 )
 LEASE_SECONDS = 45
 KEPT_ATTEMPTS = 30  # a message that was replayed may have more than MAX_ATTEMPTS
+# Commits do not wait for the disk. If the database crashes, some messages are sent again.
+_DO_NOT_WAIT = "SET LOCAL synchronous_commit TO off"
 # SQL of the wait after this attempt, in seconds. The first wait is exact.
 _WAIT = f"""coalesce((ARRAY{list(WAITS)})[m.attempt_count + 1], 0)
             * CASE WHEN m.attempt_count = 0 THEN 1 ELSE 1 + random() * {JITTER} END"""
@@ -77,7 +79,8 @@ def claim(*, trusted: bool, most: int, per_endpoint: int, busy: Mapping[int, int
     `busy` are the numbers of requests in flight, by endpoint; an endpoint has at most `per_endpoint` of them. Every endpoint
     gets one message before any gets a second one. A message waits while an earlier one about the same object is pending.
     """
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_DO_NOT_WAIT)
         cursor.execute(
             """WITH due AS (
                    SELECT m.id FROM webhooks_endpoint e
@@ -133,6 +136,7 @@ def record(results: Sequence[Result]) -> int:
     if not results:
         return 0
     with connection.cursor() as cursor:
+        cursor.execute(_DO_NOT_WAIT)
         cursor.execute(
             f"""UPDATE webhooks_outboxmessage m
                    SET state = CASE WHEN g.succeeded THEN 'delivered'

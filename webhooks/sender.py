@@ -15,6 +15,7 @@ import queue
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC
@@ -32,7 +33,7 @@ TIMEOUT_SECONDS = 15.0  # of one attempt, from the look-up of the name to the en
 MAX_RESPONSE_BYTES = 64 * 1024  # more is not read
 NICENESS = 10
 IDLE_SECONDS = 0.2  # between two looks for further messages while requests are in flight
-GATHER_SECONDS = 0.02  # how long results are gathered, so that many are recorded in one transaction
+GATHER_SECONDS = 0.05  # how long results are gathered, so that many are recorded in one transaction
 # A thread does not begin an attempt that could outlast its lease.
 SPARE_SECONDS = attempts.LEASE_SECONDS - TIMEOUT_SECONDS - 5
 
@@ -93,7 +94,7 @@ def send_due(*, budget: float) -> bool:
         return False
     done: queue.SimpleQueue[_Done] = queue.SimpleQueue()
     lanes = (
-        _Lane(done, trusted=True, threads=48, per_endpoint=8),
+        _Lane(done, trusted=True, threads=96, per_endpoint=24),
         _Lane(done, trusted=False, threads=6, per_endpoint=1),
     )
     end = time.monotonic() + budget
@@ -103,7 +104,7 @@ def send_due(*, budget: float) -> bool:
             found = time.monotonic() < end and sum(lane.fill() for lane in lanes) > 0
             if not any(lane.in_flight for lane in lanes):
                 break
-            attempts.record(_finished(done, wait=GATHER_SECONDS if found else IDLE_SECONDS))
+            attempts.record(_finished(done, lanes, wait=GATHER_SECONDS if found else IDLE_SECONDS))
     finally:
         for lane in lanes:
             lane.close()
@@ -136,12 +137,12 @@ def send(message: Claimed) -> Result:
     return Result(message=message, at=at, seconds=time.monotonic() - began, code=code, error=error[:200])
 
 
-def _finished(done: queue.SimpleQueue[_Done], *, wait: float) -> list[Result]:
-    """Return the results that arrive within `wait` seconds, so that many are recorded in one transaction."""
-    results = []
+def _finished(done: queue.SimpleQueue[_Done], lanes: Sequence[_Lane], *, wait: float) -> list[Result]:
+    """Return the results that arrive within `wait` seconds, and soon after the first one."""
+    results: list[Result] = []
     end = time.monotonic() + wait
     with suppress(queue.Empty):
-        while True:
+        while any(lane.in_flight for lane in lanes):
             lane, message, result = done.get(timeout=max(end - time.monotonic(), 0.001))
             lane.finish(message)
             if result is not None:

@@ -1,4 +1,4 @@
-"""A customer's server that receives webhooks. `python -m tests.webhooks.receiver FILE PORT` runs it in its own process; port 0 is a free one.
+"""A customer's server that receives webhooks. `python -m tests.webhooks.receiver FILE PORT` runs it; PORT can be 0.
 
 The path decides about the response: `/ok`, `/fails-twice` (500 for the first two attempts of each event), `/fails`,
 `/gone` (410), `/moved` (a redirect to /ok), `/slow` (after 3 seconds). Anything may follow after another slash.

@@ -1,4 +1,4 @@
-"""A whole iris and the servers of customers, each in a process of its own: down, slow, failing, gone. The sender is killed."""
+"""A whole iris and the servers of customers as processes: down, slow, failing, gone. The sender is killed."""
 
 from __future__ import annotations
 
