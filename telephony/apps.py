@@ -12,7 +12,7 @@ class TelephonyConfig(AppConfig):
         from accounts.people import registry
         from accounts.signals import twin_opened
         from telephony import phone_numbers
-        from telephony.engine import restore_hold
+        from telephony.engine import restore_hold, time_slices
         from telephony.optouts.keywords import read_own_keywords
         from telephony.speech import voices
         from webhooks import holds
@@ -23,6 +23,7 @@ class TelephonyConfig(AppConfig):
         twin_opened.connect(phone_numbers.invent_numbers, dispatch_uid="telephony.invent_numbers")
         registry.register("telephony.people.holder")
         holds.hold_while(restore_hold.is_held)
+        holds.yield_while(time_slices.are_processors_needed)
         register_check("default_voice", lambda account, name: voices.resolve(name))
         register_check("opt_out_words", lambda account, words: read_own_keywords(words))
         register_check("default_caller", phone_numbers.owned_number)

@@ -22,9 +22,6 @@ from webhooks.events import TEST, Event
 # SQL of the accounts that have an endpoint. PostgreSQL reads this small table once for each statement.
 OWNERS = "SELECT owner_id FROM webhooks_endpoint WHERE is_enabled"
 
-# SQL of the current time, as bodies have it.
-_NOW = """to_char(statement_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
-
 
 def has_endpoint(owner: str) -> str:
     """Return SQL of a condition: the account with the id in this column has an endpoint."""
@@ -87,6 +84,10 @@ def publish_low_credits() -> int:
         return int(cursor.rowcount)
 
 
+# SQL of the current time. As a subquery, it is computed once for a whole set.
+_NOW = f"(SELECT {moment('statement_timestamp()')})"
+
+
 def has_due() -> bool:
     """Return whether messages wait to be sent now."""
     with connection.cursor() as cursor:
@@ -118,8 +119,7 @@ def _insert(event: str, *, rows: str, parameters: Any, endpoints: str) -> int:
         cursor.execute(
             f"""{_insert_sql(event)}
                 SELECT e.id, '{event}', s.subject, {_body(event, "s.data")}, {_FRESH}
-                  FROM ({rows}) AS s (owner_id, subject, data) JOIN webhooks_endpoint e ON {endpoints}
-                 ORDER BY s.subject, e.id""",
+                  FROM ({rows}) AS s (owner_id, subject, data) JOIN webhooks_endpoint e ON {endpoints}""",
             parameters,
         )
         return int(cursor.rowcount)

@@ -4,7 +4,8 @@ One process at a time sends (`webhooks.tasks`). Threads of two lanes send the re
 response was quick and a success, and few for all others. So slow, dead and new endpoints delay only each other. In both
 lanes, an endpoint has only some requests in flight.
 
-The threads have a low priority: while the processors are busy, calls and SMS go first.
+Calls and SMS go first: the threads have a low priority, and while the processors are needed (`webhooks.holds`), only
+YIELDING_PER_SECOND messages a second are sent.
 """
 
 from __future__ import annotations
@@ -32,6 +33,11 @@ log = logging.getLogger(__name__)
 TIMEOUT_SECONDS = 15.0  # of one attempt, from the look-up of the name to the end of the response
 MAX_RESPONSE_BYTES = 64 * 1024  # more is not read
 NICENESS = 10
+UNLIMITED = 1_000_000
+YIELDING_PER_SECOND = 50
+YIELD_SECONDS = (
+    0.4  # between two looks at whether the processors are needed; then that many messages are claimed at once
+)
 IDLE_SECONDS = 0.2  # between two looks for further messages while requests are in flight
 GATHER_SECONDS = 0.05  # how long results are gathered, so that many are recorded in one transaction
 # A thread does not begin an attempt that could outlast its lease.
@@ -49,20 +55,20 @@ class _Lane:
         self._done = done
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="webhooks", initializer=_lower_priority)
 
-    def fill(self) -> bool:
-        """Claim messages for the free threads; return whether there were any."""
+    def fill(self, allowed: int) -> int:
+        """Claim up to `allowed` messages for the free threads; return how many there were."""
         free = self.threads - self.in_flight.total()
         # While most threads are busy, wait for more of them, so that a statement claims several messages.
-        if free * 4 < self.threads:
-            return False
+        if free * 4 < self.threads or not allowed:
+            return 0
         claimed = attempts.claim(
-            trusted=self.trusted, most=free, per_endpoint=self.per_endpoint, busy=self.in_flight
+            trusted=self.trusted, most=min(free, allowed), per_endpoint=self.per_endpoint, busy=self.in_flight
         )
         until = time.monotonic() + SPARE_SECONDS
         for message in claimed:
             self.in_flight[message.endpoint_id] += 1
             self._pool.submit(self._send, message, until)
-        return bool(claimed)
+        return len(claimed)
 
     def finish(self, message: Claimed) -> None:
         """Note that a request is no longer in flight."""
@@ -82,6 +88,29 @@ class _Lane:
             self._done.put((self, message, result))
 
 
+class _Allowance:
+    """How many messages may be claimed now: as many as there are, or few while the processors are needed."""
+
+    def __init__(self) -> None:
+        self._looked_at = -YIELD_SECONDS
+        self._left: float = UNLIMITED
+
+    def now(self) -> int:
+        """Return how many messages may be claimed."""
+        now = time.monotonic()
+        if now - self._looked_at >= YIELD_SECONDS:
+            self._looked_at = now
+            self._left = YIELDING_PER_SECOND * YIELD_SECONDS if holds.must_yield() else UNLIMITED
+        return int(self._left)
+
+    @property
+    def is_used_up(self) -> bool:
+        return self._left < 1
+
+    def use(self, count: int) -> None:
+        self._left -= count
+
+
 _Done = tuple[_Lane, Claimed, Result | None]
 
 
@@ -97,13 +126,20 @@ def send_due(*, budget: float) -> bool:
         _Lane(done, trusted=True, threads=96, per_endpoint=24),
         _Lane(done, trusted=False, threads=6, per_endpoint=1),
     )
+    allowance = _Allowance()
     end = time.monotonic() + budget
     try:
         while True:
-            # Both lanes are filled, whatever the first one has found.
-            found = time.monotonic() < end and sum(lane.fill() for lane in lanes) > 0
+            found = 0
+            may_claim = time.monotonic() < end
+            for lane in lanes if may_claim else ():
+                claimed = lane.fill(allowance.now())
+                allowance.use(claimed)
+                found += claimed
             if not any(lane.in_flight for lane in lanes):
-                break
+                if not (may_claim and allowance.is_used_up):
+                    break
+                time.sleep(IDLE_SECONDS)
             attempts.record(_finished(done, lanes, wait=GATHER_SECONDS if found else IDLE_SECONDS))
     finally:
         for lane in lanes:

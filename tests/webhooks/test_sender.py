@@ -11,6 +11,9 @@ from django.utils import timezone
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from accounts.models import Account
+from telephony.engine import time_slices
+from telephony.models import Delivery, Trunk
+from tests.factories import make_delivery
 from tests.ports import free_port
 from tests.webhooks.making import make_endpoint, publish, send_until_finished
 from tests.webhooks.receiver import SLOW_SECONDS, Receiver
@@ -116,7 +119,7 @@ def test_nothing_is_sent_while_a_restored_backup_is_held(
 ) -> None:
     make_endpoint(account, url=receiver.url("/ok"))
     publish(account, "a")
-    monkeypatch.setattr(holds, "_conditions", [lambda: True])
+    monkeypatch.setattr(holds, "_holds", [lambda: True])
     assert sender.send_due(budget=1) is False
     assert receiver.received == []
 
@@ -138,3 +141,29 @@ def test_more_is_due_when_the_budget_ends(account: Account, receiver: Receiver) 
     publish(account, *map(str, range(60)))
     assert sender.send_due(budget=0.001) is True
     assert 0 < len(receiver.received) < 60
+
+
+def test_few_events_are_sent_while_calls_and_sms_need_the_processors(
+    account: Account, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_endpoint(account, url=receiver.url("/ok"), is_trusted=True)
+    publish(account, *map(str, range(100)))
+    needed = iter([True, True])
+    monkeypatch.setattr(holds, "_loads", [lambda: next(needed, False)])
+    most = round(sender.YIELDING_PER_SECOND * sender.YIELD_SECONDS)
+    assert sender.send_due(budget=sender.YIELD_SECONDS * 0.9) is True
+    assert len(receiver.received) == most
+    sender.send_due(budget=10)
+    assert len(receiver.received) == 100
+    times = sorted(one.at for one in receiver.received)
+    assert times[2 * most] - times[most] >= sender.YIELD_SECONDS * 0.5
+
+
+def test_processors_are_needed_while_a_trunk_without_a_pace_has_due_deliveries(account: Account) -> None:
+    assert not time_slices.are_processors_needed()
+    delivery = make_delivery(owner=account, not_before=timezone.now() + timedelta(hours=1))
+    assert not time_slices.are_processors_needed()
+    Delivery.objects.filter(pk=delivery.pk).update(not_before=timezone.now() - timedelta(seconds=1))
+    assert time_slices.are_processors_needed()
+    Trunk.objects.update(cps=5)
+    assert not time_slices.are_processors_needed()
