@@ -16,7 +16,7 @@ def hold_while(condition: Callable[[], bool]) -> None:
 
 
 def yield_while(condition: Callable[[], bool]) -> None:
-    """Register a condition under which little is sent. It is asked about twice a second."""
+    """Register a condition under which little is sent. It is asked before each time slice, too."""
     if condition not in _loads:
         _loads.append(condition)
 

@@ -90,7 +90,9 @@ class OutboxMessage(models.Model):
     )
     event = models.CharField(max_length=20)
     subject = models.CharField(
-        max_length=60, help_text="The object of the event. Events of one object are sent in their order."
+        max_length=60,
+        db_collation="C",
+        help_text="The object of the event. Events of one object are sent in their order.",
     )
     webhook_id = models.CharField(max_length=40)
     body = models.TextField(

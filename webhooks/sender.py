@@ -5,7 +5,7 @@ response was quick and a success, and few for all others. So slow, dead and new 
 lanes, an endpoint has only some requests in flight.
 
 Calls and SMS go first: the threads have a low priority, and while the processors are needed (`webhooks.holds`), only
-YIELDING_PER_SECOND messages a second are sent.
+MAX_WHILE_YIELDING messages a second are sent.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 TIMEOUT_SECONDS = 15.0  # of one attempt, from the look-up of the name to the end of the response
 MAX_RESPONSE_BYTES = 64 * 1024  # more is not read
 NICENESS = 10
-UNLIMITED = 1_000_000
+UNLIMITED = 1_000_000_000
 YIELDING_PER_SECOND = 50
 YIELD_SECONDS = (
     0.4  # between two looks at whether the processors are needed; then that many messages are claimed at once
@@ -88,34 +88,11 @@ class _Lane:
             self._done.put((self, message, result))
 
 
-class _Allowance:
-    """How many messages may be claimed now: as many as there are, or few while the processors are needed."""
-
-    def __init__(self) -> None:
-        self._looked_at = -YIELD_SECONDS
-        self._left: float = UNLIMITED
-
-    def now(self) -> int:
-        """Return how many messages may be claimed."""
-        now = time.monotonic()
-        if now - self._looked_at >= YIELD_SECONDS:
-            self._looked_at = now
-            self._left = YIELDING_PER_SECOND * YIELD_SECONDS if holds.must_yield() else UNLIMITED
-        return int(self._left)
-
-    @property
-    def is_used_up(self) -> bool:
-        return self._left < 1
-
-    def use(self, count: int) -> None:
-        self._left -= count
-
-
 _Done = tuple[_Lane, Claimed, Result | None]
 
 
 def send_due(*, budget: float) -> bool:
-    """Send due messages for about `budget` seconds, and wait for the responses. Return whether more are due.
+    """Send due messages for about `budget` seconds, and wait for the responses. Return whether to go on with others at once.
 
     If the process dies, the messages in flight are due again at the end of their leases.
     """
@@ -126,25 +103,23 @@ def send_due(*, budget: float) -> bool:
         _Lane(done, trusted=True, threads=96, per_endpoint=24),
         _Lane(done, trusted=False, threads=6, per_endpoint=1),
     )
-    allowance = _Allowance()
+    must_yield = holds.must_yield()
+    left = MAX_WHILE_YIELDING if must_yield else UNLIMITED
     end = time.monotonic() + budget
     try:
         while True:
             found = 0
-            may_claim = time.monotonic() < end
-            for lane in lanes if may_claim else ():
-                claimed = lane.fill(allowance.now())
-                allowance.use(claimed)
+            for lane in lanes if time.monotonic() < end else ():
+                claimed = lane.fill(left)
+                left -= claimed
                 found += claimed
             if not any(lane.in_flight for lane in lanes):
-                if not (may_claim and allowance.is_used_up):
-                    break
-                time.sleep(IDLE_SECONDS)
+                break
             attempts.record(_finished(done, lanes, wait=GATHER_SECONDS if found else IDLE_SECONDS))
     finally:
         for lane in lanes:
             lane.close()
-    return outbox.has_due()
+    return not must_yield and outbox.has_due()
 
 
 def send(message: Claimed) -> Result:

@@ -22,7 +22,6 @@ from iris.locks import locked
 from telephony.carriers import SessionCarrier, get_carrier
 from telephony.engine.pace_setting import effective, pace_of
 from telephony.models.statuses import END, QUEUED
-from webhooks import outbox
 
 MAX_WAIT_SECONDS = 1.0  # maximum time that a nudged task should wait for a process
 MIN_SECONDS = 0.2
@@ -105,7 +104,7 @@ def _dispatchers(pace: float | None) -> int:
 
 
 def _busy_tasks() -> int:
-    """Return how many tasks have work at present: the tasks of trunks, one that fills runs, and the sender of webhooks."""
+    """Return how many tasks have work at present: the tasks of trunks, and one that fills runs."""
     aliases = _aliases()
     with connection.cursor() as cursor:
         cursor.execute(
@@ -116,14 +115,10 @@ def _busy_tasks() -> int:
                   FROM telephony_trunk t WHERE t.alias = ANY(%s)""",
             [aliases],
         )
-        return (
-            1
-            + outbox.has_due()
-            + sum(
-                _dispatchers(effective(alias, cps)) * bool(has_queued)
-                + bool(has_in_flight and get_carrier(alias).polls)
-                for alias, cps, has_queued, has_in_flight in cursor.fetchall()
-            )
+        return 1 + sum(
+            _dispatchers(effective(alias, cps)) * bool(has_queued)
+            + bool(has_in_flight and get_carrier(alias).polls)
+            for alias, cps, has_queued, has_in_flight in cursor.fetchall()
         )
 
 

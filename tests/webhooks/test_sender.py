@@ -148,15 +148,13 @@ def test_few_events_are_sent_while_calls_and_sms_need_the_processors(
 ) -> None:
     make_endpoint(account, url=receiver.url("/ok"), is_trusted=True)
     publish(account, *map(str, range(100)))
-    needed = iter([True, True])
-    monkeypatch.setattr(holds, "_loads", [lambda: next(needed, False)])
-    most = round(sender.YIELDING_PER_SECOND * sender.YIELD_SECONDS)
-    assert sender.send_due(budget=sender.YIELD_SECONDS * 0.9) is True
-    assert len(receiver.received) == most
-    sender.send_due(budget=10)
+    monkeypatch.setattr(holds, "_loads", [lambda: True])
+    # The tick goes on in the next second.
+    assert sender.send_due(budget=5) is False
+    assert len(receiver.received) == sender.MAX_WHILE_YIELDING
+    monkeypatch.setattr(holds, "_loads", [lambda: False])
+    sender.send_due(budget=5)
     assert len(receiver.received) == 100
-    times = sorted(one.at for one in receiver.received)
-    assert times[2 * most] - times[most] >= sender.YIELD_SECONDS * 0.5
 
 
 def test_processors_are_needed_while_a_trunk_without_a_pace_has_due_deliveries(account: Account) -> None:
