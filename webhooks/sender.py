@@ -34,8 +34,7 @@ TIMEOUT_SECONDS = 15.0  # of one attempt, from the look-up of the name to the en
 MAX_RESPONSE_BYTES = 64 * 1024  # more is not read
 NICENESS = 10
 UNLIMITED = 1_000_000_000
-YIELDING_PER_SECOND = 50
-YIELD_SECONDS = (
+MAX_WHILE_YIELDING = 50  # messages of one call, which the tick makes every second
     0.4  # between two looks at whether the processors are needed; then that many messages are claimed at once
 )
 IDLE_SECONDS = 0.2  # between two looks for further messages while requests are in flight
