@@ -35,8 +35,6 @@ MAX_RESPONSE_BYTES = 64 * 1024  # more is not read
 NICENESS = 10
 UNLIMITED = 1_000_000_000
 MAX_WHILE_YIELDING = 50  # messages of one call, which the tick makes every second
-    0.4  # between two looks at whether the processors are needed; then that many messages are claimed at once
-)
 IDLE_SECONDS = 0.2  # between two looks for further messages while requests are in flight
 GATHER_SECONDS = 0.05  # how long results are gathered, so that many are recorded in one transaction
 # A thread does not begin an attempt that could outlast its lease.
