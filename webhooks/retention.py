@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from webhooks.models import Endpoint, OutboxMessage
+from webhooks.models import Endpoint
 
 CHUNK = 1000  # rows of a statement
 MAX_CHUNKS = 200  # of one call; the next call continues
@@ -32,11 +32,6 @@ def prune(*, days: int | None = None) -> int:
         if chunk < CHUNK:
             break
     return removed + _remove_deleted_endpoints()
-
-
-def old_messages(*, days: int) -> int:
-    """Return how many events `prune` would delete because of their age."""
-    return OutboxMessage.objects.filter(created_at__lt=timezone.now() - timedelta(days=days)).count()
 
 
 def _remove_deleted_endpoints() -> int:
