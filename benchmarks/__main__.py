@@ -18,17 +18,20 @@ from pathlib import Path
 from benchmarks.table import Row, as_markdown
 
 SECTIONS = [
-    "imports",
-    "runs",
-    "api",
-    "speech",
-    "pacing",
-    "sip",
-    "smpp",
-    "http",
-    "tariffs",
-    "limits",
-    "webhooks",
+    *(
+        "imports",
+        "runs",
+        "api",
+        "speech",
+        "pacing",
+        "sip",
+        "smpp",
+        "http",
+        "tariffs",
+        "limits",
+        "rules",
+        "webhooks",
+    )
 ]
 RESULTS = Path(__file__).parent / "results"
 
