@@ -17,7 +17,9 @@ from pathlib import Path
 
 from benchmarks.table import Row, as_markdown
 
-SECTIONS = "imports runs api speech pacing sip smpp http tariffs limits rules webhooks".split()
+SECTIONS = [
+    "imports", "runs", "api", "speech", "pacing", "sip", "smpp", "http", "tariffs", "limits", "rules", "webhooks",
+]  # fmt: skip
 RESULTS = Path(__file__).parent / "results"
 
 
