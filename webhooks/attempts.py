@@ -138,7 +138,14 @@ def record(results: Sequence[Result]) -> int:
     with connection.cursor() as cursor:
         cursor.execute(_DO_NOT_WAIT)
         cursor.execute(
-            f"""UPDATE webhooks_outboxmessage m
+            f"""WITH g AS (
+                    SELECT * FROM unnest(%s::bigint[], %s::timestamptz[], %s::bool[], %s::jsonb[])
+                               AS g (id, lease, succeeded, attempt)
+                ), locked AS (
+                    SELECT m.id FROM webhooks_outboxmessage m JOIN g USING (id)
+                     WHERE m.due_at = g.lease AND m.state = 'pending' ORDER BY m.id FOR NO KEY UPDATE OF m
+                )
+                UPDATE webhooks_outboxmessage m
                    SET state = CASE WHEN g.succeeded THEN 'delivered'
                                     WHEN m.attempt_count + 1 >= {MAX_ATTEMPTS} THEN 'given_up' ELSE 'pending' END,
                        finished_at = CASE WHEN g.succeeded OR m.attempt_count + 1 >= {MAX_ATTEMPTS}
@@ -147,9 +154,7 @@ def record(results: Sequence[Result]) -> int:
                        attempt_count = m.attempt_count + 1,
                        attempts = CASE WHEN jsonb_array_length(m.attempts) < {KEPT_ATTEMPTS} THEN m.attempts
                                        ELSE m.attempts - 0 END || g.attempt
-                  FROM unnest(%s::bigint[], %s::timestamptz[], %s::bool[], %s::jsonb[])
-                       AS g (id, lease, succeeded, attempt)
-                 WHERE m.id = g.id AND m.due_at = g.lease AND m.state = 'pending'""",
+                  FROM g, locked WHERE m.id = locked.id AND g.id = m.id""",
             [
                 [one.message.id for one in results],
                 [one.message.lease for one in results],

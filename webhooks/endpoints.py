@@ -159,8 +159,7 @@ def replay(
         if until is not None and until <= since:
             raise InvalidInput("The end of the time must be after its beginning.")
         rows = rows.filter(created_at__gte=since, created_at__lt=until or timezone.now())
-    # Bodies in which a person's data were erased are empty.
-    finished = rows.exclude(state=MessageState.PENDING).exclude(body="")
+    finished = rows.exclude(state=MessageState.PENDING)
     ids = list(finished.values_list("pk", flat=True)[: MAX_REPLAYED + 1])
     if len(ids) > MAX_REPLAYED:
         raise InvalidInput(

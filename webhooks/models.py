@@ -95,9 +95,7 @@ class OutboxMessage(models.Model):
         help_text="The object of the event. Events of one object are sent in their order.",
     )
     webhook_id = models.CharField(max_length=40)
-    body = models.TextField(
-        help_text="Empty if the data of a person in it were erased after the last attempt."
-    )
+    body = models.TextField()
     state = models.CharField(max_length=9, choices=MessageState, default=MessageState.PENDING)
     due_at = models.DateTimeField(
         db_default=Now(), help_text="Not sent before this time. While it is being sent: the end of the lease."

@@ -1,18 +1,26 @@
 """Find and erase what the outbox stores about a person: events with the phone number in their bodies.
 
-An event that still waits is sent without the number: an erasure is worth more than an unchanged body.
+An event that still waits is sent without the number and what the person wrote: an erasure is worth more than an
+unchanged body.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from datetime import datetime
+
+from django.db import transaction
 
 from accounts.people.mentions import erase_mentions
 from accounts.people.passes import BATCH, Pass
-from accounts.people.persons import Person
+from accounts.people.persons import ERASED, Person
 from accounts.people.registry import Expiry, Holder, Rows
+from webhooks.events import Event
 from webhooks.models import OutboxMessage
 
+# The keys of data in which events have what a person wrote.
+_WORDS = {Event.SMS_RECEIVED.value: "text", Event.OPT_OUT_ADDED.value: "reason"}
 _OF_OWNERS = "endpoint_id IN (SELECT id FROM webhooks_endpoint WHERE owner_id = ANY(%s))"
 
 
@@ -28,9 +36,8 @@ class WebhooksHolder(Holder):
             where=_OF_OWNERS,
             parameters=[list(person.owner_ids)],
         )
-        # What the person wrote is in events of inbound SMS, so their bodies are removed as a whole.
-        received = OutboxMessage.objects.filter(pk__in=ids, event="sms.received")
-        received.exclude(state="pending").update(body="")
+        for start in range(0, len(ids), BATCH):
+            _erase_words(ids[start : start + BATCH])
         return {"webhooks": len(ids)}
 
     def export(self, person: Person, *, most: int) -> dict[str, Rows]:
@@ -50,6 +57,19 @@ class WebhooksHolder(Holder):
                 for row in found
             ]
         }
+
+
+@transaction.atomic
+def _erase_words(ids: Sequence[int]) -> None:
+    """Erase what people wrote in these events: the texts of inbound SMS, and the reasons of opt-outs."""
+    rows = OutboxMessage.objects.filter(pk__in=ids, event__in=list(_WORDS)).order_by("pk")
+    changed = []
+    for row in rows.select_for_update(no_key=True):
+        body = json.loads(row.body)
+        body["data"][_WORDS[row.event]] = ERASED
+        row.body = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+        changed.append(row)
+    OutboxMessage.objects.bulk_update(changed, ["body"])
 
 
 def _expire(one: Pass, before: datetime) -> None:

@@ -201,7 +201,7 @@ def _shown(message: OutboxMessage) -> dict[str, Any]:
         "code": last and last["code"],
         "error": last and last["error"],
         "last_at": last and datetime.fromisoformat(last["at"]),
-        "can_replay": message.state != MessageState.PENDING and bool(message.body),
+        "can_replay": message.state != MessageState.PENDING,
     }
 
 

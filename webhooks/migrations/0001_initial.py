@@ -45,7 +45,7 @@ class Migration(migrations.Migration):
                 ('event', models.CharField(max_length=20)),
                 ('subject', models.CharField(db_collation='C', help_text='The object of the event. Events of one object are sent in their order.', max_length=60)),
                 ('webhook_id', models.CharField(max_length=40)),
-                ('body', models.TextField(help_text='Empty if the data of a person in it were erased after the last attempt.')),
+                ('body', models.TextField()),
                 ('state', models.CharField(choices=[('pending', 'Pending'), ('delivered', 'Delivered'), ('given_up', 'given up')], default='pending', max_length=9)),
                 ('due_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), help_text='Not sent before this time. While it is being sent: the end of the lease.')),
                 ('attempt_count', models.SmallIntegerField(default=0, help_text='Since it was written or replayed.')),
