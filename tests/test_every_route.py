@@ -23,6 +23,7 @@ from tests.routes import DIALECTS, V0, Dialect, Route, methods_of
 from tests.scale import spread
 from tests.telephony.senders.making import make_sender
 from tests.v0 import row_counts_and_balances, undone
+from tests.webhooks.making import make_endpoint
 
 EVERY_DIALECT = pytest.mark.parametrize("dialect", [pytest.param(it, id=it.name) for it in DIALECTS])
 CALLS = [
@@ -213,6 +214,13 @@ FIELDS = (
         "list",
         "template",
         "version",
+        "url",
+        "events",
+        "event",
+        "enabled",
+        "low_credits",
+        "from",
+        "to",
     ),
 )
 
@@ -266,5 +274,6 @@ def _address(route: Route, campaign: Campaign, **others: int) -> str:
         "request_id": lambda: people.ask(account=owner, kind=RequestKind.EXPORT, number="9841000001").pk,
         "sender_id": lambda: make_sender("ACME", owner=owner).pk,
         "delivery_id": lambda: _make_seed_sms(owner),
+        "webhook_id": lambda: make_endpoint(owner).pk,
     }
     return route.with_ids(**{name: others[name] if name in others else ids[name]() for name in route.ids})

@@ -84,7 +84,7 @@ def row_counts_and_balances() -> dict[str, Any]:
     """Return the row count of each of our tables and every balance, to compare before and after a refused call."""
     models = [
         model
-        for app in ("accounts", "telephony", "campaigns", "otp")
+        for app in ("accounts", "webhooks", "telephony", "campaigns", "otp")
         for model in apps.get_app_config(app).get_models()
     ]
     tables = [model._meta.db_table for model in models]
