@@ -14,7 +14,16 @@ from iris.api.openapi.errors import ErrorCode
 
 APPS = ("iris", "accounts", "telephony", "campaigns", "otp")
 # Code that responds to no request of the API.
-OTHER_PARTS = {"migrations", "management", "admin", "signin", "devserver", "carriers", "inventory", "outbound"}
+OTHER_PARTS = {
+    "migrations",
+    "management",
+    "admin",
+    "signin",
+    "devserver",
+    "carriers",
+    "inventory",
+    "outbound",
+}
 VALUE = "…"
 # The errors of REST framework, whose sentences are in `iris.api.exceptions`.
 OF_FRAMEWORK = {
@@ -41,6 +50,9 @@ ABOUT = {
     "error": "A bug in iris, which it has logged.",
     "invalid": "Values of the request are invalid. The body names each wrong field.",
     "not_found": NOT_FOUND,
+    "not_waiting": "The campaign does not wait for its next wave.",
+    "too_many_tags": "The campaign or the list would have too many tags.",
+    "unknown_host": "The host name of the request is not one of this server's.",
 }
 
 
