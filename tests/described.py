@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from functools import cache, lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import jsonschema_rs
 from django.urls import Resolver404, resolve
@@ -72,10 +73,10 @@ def _validator(name: str, method: str, status: str) -> Any:
     return jsonschema_rs.Draft202012Validator(schema)
 
 
-def assert_described(method: str, path: str, response: Any) -> None:
+def assert_described(method: str, path: str, response: Any, *, body: str) -> None:
     """Check a JSON response of the API: its status and its body are in the document, and so is the code of an error."""
     try:
-        name = resolve(path.partition("?")[0]).url_name
+        name = resolve(urlsplit(path).path).url_name
     except Resolver404:
         return
     status = response.status_code
@@ -85,8 +86,7 @@ def assert_described(method: str, path: str, response: Any) -> None:
         return
     validator = _validator(str(name), method, str(status))
     assert validator is not None, f"{method} {path}: the schema knows no response with the status {status}"
-    body = json.loads(response.getvalue())
-    errors = [f"{list(one.instance_path)}: {one.message}" for one in validator.iter_errors(body)]
+    errors = [f"{list(one.instance_path)}: {one.message}" for one in validator.iter_errors(json.loads(body))]
     assert not errors, f"{method} {path}: {errors[:5]}"
     if status >= 400:
         code = response.headers.get("X-Error-Code")

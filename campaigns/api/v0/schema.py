@@ -66,7 +66,7 @@ CAMPAIGNS = Area(
             summary="Change a campaign",
             body=wire.CampaignChanges,
             answers={200: enveloped({"details": either([shown.LISTED_CAMPAIGN], shown.LISTED_CAMPAIGN)})},
-            refuses=(409,),
+            refuses=(402, 409),
         ),
         "DELETE v0-campaign-delete": Operation(
             id="v0_delete_campaign",

@@ -65,7 +65,7 @@ CAMPAIGNS = Area(
             summary="Change a campaign",
             body=wire.CampaignChanges,
             answers={200: shown.ONE_CAMPAIGN},
-            refuses=(409,),
+            refuses=_MONEY,
         ),
         "DELETE v1-campaign": Operation(
             id="v1_delete_campaign",
@@ -78,7 +78,7 @@ CAMPAIGNS = Area(
             summary="Change the message of a campaign",
             body=wire.MessageChanges,
             answers={200: shown.CAMPAIGN_MESSAGE},
-            refuses=(409,),
+            refuses=_MONEY,
         ),
         "POST v1-campaign-run": Operation(
             id="v1_run_campaign",

@@ -266,6 +266,7 @@ SENDERS = Area(
             summary="Say whether an SMS has arrived",
             body=seeds.Told,
             answers={200: enveloped({"result": SEED_RESULT})},
+            refuses=(409,),
         ),
     },
 )
