@@ -93,7 +93,7 @@ class Word(serializers.Field[Any, Any, str, Any]):
 class Id(serializers.Field[Any, Any, Any, Any]):
     """The id of an object: a whole number from 1, or the same as text."""
 
-    json_schema = {"type": "integer", "minimum": 1}
+    json_schema: dict[str, Any] = {"type": "integer", "minimum": 1}
     default_error_messages = {
         "required": "This is missing: it must be an id, which is a whole number.",
         "invalid": "{value} is not an id: it must be a whole number from 1.",
@@ -112,7 +112,7 @@ class Id(serializers.Field[Any, Any, Any, Any]):
 class Upload(serializers.Field[Any, Any, Any, Any]):
     """An uploaded file. Its name and type are not trusted: the code that opens the file determines the format."""
 
-    json_schema = {"type": "string", "format": "binary"}
+    json_schema: dict[str, Any] = {"type": "string", "format": "binary"}
     default_error_messages = {
         "name": "A file cannot be sent as {value}: upload it, with the request as multipart/form-data.",
         "empty": "The uploaded file is empty.",
@@ -128,7 +128,8 @@ class Upload(serializers.Field[Any, Any, Any, Any]):
             self.fail("empty")
         if data.size > settings.IRIS_MAX_UPLOAD_BYTES:
             raise TooLarge(
-                f"The uploaded file is too large: at most {settings.IRIS_MAX_UPLOAD_BYTES:,} bytes are allowed."
+                f"The uploaded file is too large: at most {settings.IRIS_MAX_UPLOAD_BYTES:,} bytes are allowed.",
+                code="file_too_large",
             )
         return data
 
@@ -136,7 +137,7 @@ class Upload(serializers.Field[Any, Any, Any, Any]):
 class Moment(serializers.Field[datetime, Any, Any, datetime]):
     """A future date and time. Without a time zone, it is in that of the account."""
 
-    json_schema = {
+    json_schema: dict[str, Any] = {
         "type": "string",
         "description": "A future time, such as 2026-11-08T17:07. Without a time zone, it is in that of the account.",
     }
@@ -180,7 +181,7 @@ class Moment(serializers.Field[datetime, Any, Any, datetime]):
 class Day(serializers.Field[Any, Any, Any, Any]):
     """The beginning of a period: a day (its midnight), or a Unix time in seconds."""
 
-    json_schema = {
+    json_schema: dict[str, Any] = {
         "type": "string",
         "description": "The first day, such as 2026-01-31, or a Unix time in seconds.",
     }
@@ -201,7 +202,7 @@ class Day(serializers.Field[Any, Any, Any, Any]):
 class EndOfDay(Day):
     """The end of a period, inclusive: the end of the given day, or of the day of the given Unix time."""
 
-    json_schema = {
+    json_schema: dict[str, Any] = {
         "type": "string",
         "description": "The last day, such as 2026-01-31, or a Unix time in seconds.",
     }
@@ -218,7 +219,7 @@ class EndOfDay(Day):
 class Tags(serializers.Field[dict[str, Any], Any, Any, dict[str, Any]]):
     """An object of tags: JSON, JSON in a form field, or form fields such as `available_tags[tags_name]`."""
 
-    json_schema = {
+    json_schema: dict[str, Any] = {
         "type": "object",
         "additionalProperties": {"type": ["string", "number", "null"]},
         "maxProperties": MAX_TAGS,

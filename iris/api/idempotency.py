@@ -194,7 +194,10 @@ def _keep(claim: kept_answers.Claim, owner_id: int, response: HttpResponseBase, 
         kept_for=rule.kept_for,
     )
     if not kept and rule.one_transaction:
-        raise Unavailable("The request could not be finished. Nothing was done. Try again in a few seconds.")
+        raise Unavailable(
+            "The request could not be finished. Nothing was done. Try again in a few seconds.",
+            code="not_finished",
+        )
 
 
 def _replay(earlier: kept_answers.Earlier, rule: RetryRule) -> HttpResponse:

@@ -45,7 +45,7 @@ class Setting(serializers.Field[Any, Any, Any, Any]):
 class Name(Setting):
     """The name of something, as text."""
 
-    json_schema = {"type": ["string", "null"]}
+    json_schema: dict[str, Any] = {"type": ["string", "null"]}
     default_error_messages = {"invalid": "This must be text, or null for none."}
 
     def read(self, data: Any) -> str:
@@ -74,7 +74,7 @@ class Choice(Setting):
 class Credits(Setting, Amount):
     """An amount of credits. If it is switched off, it is None."""
 
-    json_schema = {"type": ["number", "null"], "minimum": 0.01}
+    json_schema: dict[str, Any] = {"type": ["number", "null"], "minimum": 0.01}
     read = Amount.to_internal_value
 
 
@@ -109,7 +109,10 @@ class Count(Setting):
 class Rule(Setting):
     """An object, or the same as JSON text. If it is switched off, it is None. The app that knows the rule checks it."""
 
-    json_schema = {"type": ["object", "null"], "description": "The rule. Null switches it off."}
+    json_schema: dict[str, Any] = {
+        "type": ["object", "null"],
+        "description": "The rule. Null switches it off.",
+    }
 
     def __init__(self, **options: Any) -> None:
         super().__init__(off=None, **options)
@@ -124,7 +127,7 @@ class Rule(Setting):
 class Flag(Setting):
     """True or false. The words `OFF` are false, and so are null and “no”; “on” and “yes” are true."""
 
-    json_schema = {"type": ["boolean", "null"]}
+    json_schema: dict[str, Any] = {"type": ["boolean", "null"]}
     default_error_messages = {"invalid": "{value} is neither true nor false."}
 
     def __init__(self, **options: Any) -> None:

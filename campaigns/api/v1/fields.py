@@ -41,7 +41,7 @@ class _OptionalValue(serializers.Field[Any, Any, Any, Any]):
 
 
 class Flag(Optional):
-    json_schema = {"type": "boolean"}
+    json_schema: dict[str, Any] = {"type": "boolean"}
     default_error_messages = {"invalid": "This must be true or false."}
 
     def to_internal_value(self, data: Any) -> bool:
@@ -62,7 +62,7 @@ class Services(Word):
 class Category(Optional):
     """Whether the message is spoken or the recording is played. Unknown texts, as in TingTing's examples, are ignored."""
 
-    json_schema = {"type": "string", "enum": list(CATEGORIES.values())}
+    json_schema: dict[str, Any] = {"type": "string", "enum": list(CATEGORIES.values())}
 
     def to_internal_value(self, data: Any) -> Any:
         for meaning, word in CATEGORIES.items():
@@ -82,7 +82,7 @@ class Recording(Optional, Upload):
 class Schedule(_OptionalValue, Moment):
     """The start time. A date alone means its first minute."""
 
-    json_schema = {
+    json_schema: dict[str, Any] = {
         "type": ["string", "null"],
         "description": "The start time, such as 2026-11-08T17:07. Null starts the campaign as soon as it is run.",
     }
@@ -117,7 +117,7 @@ class Schedule(_OptionalValue, Moment):
 class LengthFactor(Optional):
     """The duration of speech relative to normal. Converted to the speed, which is its inverse."""
 
-    json_schema = {
+    json_schema: dict[str, Any] = {
         "type": ["number", "string"],
         "description": "The duration of speech relative to normal, such as 1.2.",
     }
@@ -139,7 +139,11 @@ class LengthFactor(Optional):
 class CreditLimit(_OptionalValue):
     """Credits. 0 means no limit: the published client sends 0 for that, and a campaign with a limit of 0 could never run."""
 
-    json_schema = {"type": ["number", "null"], "minimum": 0, "description": "Null and 0 mean no limit."}
+    json_schema: dict[str, Any] = {
+        "type": ["number", "null"],
+        "minimum": 0,
+        "description": "Null and 0 mean no limit.",
+    }
     default_error_messages = {"invalid": "This must be a number of credits above 0, or null for no limit."}
     largest = Decimal(10) ** 8
 
@@ -156,7 +160,7 @@ class CreditLimit(_OptionalValue):
 class Dialers(Ids):
     """A list of ids of the account's phone numbers. It can be empty."""
 
-    json_schema = {"type": "array", "items": {"type": "integer", "minimum": 1}}
+    json_schema: dict[str, Any] = {"type": "array", "items": {"type": "integer", "minimum": 1}}
     most = 1_000
 
     def to_internal_value(self, data: Any) -> list[int]:

@@ -30,7 +30,7 @@ _STEPS = schema_of({"results": [shown.STEP]})
 _MONEY = (402, 409)
 _CONTACTS = v1_page(
     [shown.LISTED_CONTACT],
-    **{
+    {
         "before?": nullable(INT),
         "total_credits_consumed": CREDITS,
         "carrier_summary": shown.CARRIER_SUMMARY,

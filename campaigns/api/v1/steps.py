@@ -140,7 +140,9 @@ def _objects(sent: Any) -> list[dict[str, Any]]:
         elif isinstance(one, list):
             if examined + len(pending) + len(one) > MAX_EXAMINED:
                 refuse_too_many_steps(len(one))
-                raise InvalidInput("This list of steps has too many items. Send only the steps.")
+                raise InvalidInput(
+                    "This list of steps has too many items. Send only the steps.", code="too_many_steps"
+                )
             pending.extend(reversed(one))
     return objects
 

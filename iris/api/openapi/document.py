@@ -110,7 +110,7 @@ class Generator(SchemaGenerator):
 
     def _initialise_endpoints(self) -> None:
         self.routes = {(id(route.callback), route.template): route for route in routes()}
-        self.endpoints = [
+        self.endpoints: Any = [
             (route.template, route.template, method.upper(), route)
             for route in self.routes.values()
             for method in route.actions

@@ -96,7 +96,7 @@ class Inspector(AutoSchema):
                 yield self._parameter(name, one.extra["reader"], required=False)
         for name, schema in operation.parameters.items():
             yield {"name": name, "in": "query", "schema": schema}
-        shared = []
+        shared: list[str] = []
         if operation.pages:
             shared += V0_PAGE_PARAMETERS if operation.pages == V0_PAGES else V1_PAGE_PARAMETERS
         if self.route.view.permission_classes:

@@ -9,7 +9,7 @@ A key that ends with a question mark can be missing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -122,8 +122,8 @@ def enveloped(data: Shape | None = None) -> Schema:
     )
 
 
-def v1_page(results: Shape, *, total_pages: bool = True, **more: Shape) -> Schema:
-    """Return the keys that v1 has around a page of a list."""
+def v1_page(results: Shape, more: Mapping[str, Shape] | None = None, *, total_pages: bool = True) -> Schema:
+    """Return the keys that v1 has around a page of a list, and `more` beside them."""
     return schema_of(
         {
             "count": INT,
@@ -131,6 +131,6 @@ def v1_page(results: Shape, *, total_pages: bool = True, **more: Shape) -> Schem
             "next": nullable(URL),
             "previous": nullable(URL),
             "results": results,
-            **more,
+            **(more or {}),
         }
     )
