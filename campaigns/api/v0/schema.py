@@ -8,6 +8,14 @@ from campaigns.api.v0 import serializers as wire
 from campaigns.api.v0 import shapes as shown
 from campaigns.api.v0.account_schema import DEPARTMENTS, TEMPLATES
 from campaigns.api.v0.filters import CampaignFilter
+from campaigns.api.v0.misspellings import (
+    CAMPAIGN_LISTS,
+    DELETED_CAMPAIGN,
+    DELETED_NUMBER,
+    HOLD_AMOUNT,
+    NUMBER_DETAIL,
+    NUMBER_LISTS,
+)
 from iris.api.openapi.operations import V0_PAGES, Area, Operation
 from iris.api.openapi.shapes import (
     INT,
@@ -39,7 +47,7 @@ CAMPAIGNS = Area(
                 200: schema_of(
                     {
                         "pagination": V0_PAGINATION,
-                        "result": {"messages": TEXT, "campaign-lists": [shown.LISTED_CAMPAIGN]},
+                        "result": {"messages": TEXT, CAMPAIGN_LISTS: [shown.LISTED_CAMPAIGN]},
                     }
                 )
             },
@@ -71,7 +79,7 @@ CAMPAIGNS = Area(
         "DELETE v0-campaign-delete": Operation(
             id="v0_delete_campaign",
             summary="Delete a campaign",
-            answers={200: enveloped({"camaign": TEXT})},  # sic
+            answers={200: enveloped({DELETED_CAMPAIGN: TEXT})},
             refuses=(409,),
         ),
         "POST v0-campaign-begin": Operation(
@@ -83,7 +91,7 @@ CAMPAIGNS = Area(
             answers={
                 200: enveloped(
                     {
-                        "hold amount": TEXT,  # sic
+                        HOLD_AMOUNT: TEXT,
                         "approval?": {"state": TEXT, "run": INT, "approve_until": nullable(MOMENT)},
                     }
                 )
@@ -177,7 +185,7 @@ NUMBERS = Area(
                 200: enveloped(
                     {
                         "messages": TEXT,
-                        "number-lists": [shown.NUMBER_DETAILS],
+                        NUMBER_LISTS: [shown.NUMBER_DETAILS],
                         "pagination?": shown.SEARCH_PAGINATION,
                     }
                 )
@@ -187,13 +195,13 @@ NUMBERS = Area(
             id="v0_add_number",
             summary="Add a number to a campaign",
             body=wire.NewNumber,
-            answers={201: enveloped({"messages": TEXT, "number-lists": shown.NUMBER_DETAILS})},
+            answers={201: enveloped({"messages": TEXT, NUMBER_LISTS: shown.NUMBER_DETAILS})},
             refuses=(409,),
         ),
         "GET v0-number": Operation(
             id="v0_get_number",
             summary="Show a number",
-            answers={200: enveloped({"messages": TEXT, "number-detail": shown.NUMBER_DETAILS})},
+            answers={200: enveloped({"messages": TEXT, NUMBER_DETAIL: shown.NUMBER_DETAILS})},
         ),
         "PUT POST PATCH v0-number": Operation(
             id="v0_update_number",
@@ -205,7 +213,7 @@ NUMBERS = Area(
         "DELETE v0-number-delete": Operation(
             id="v0_delete_number",
             summary="Delete a number",
-            answers={200: enveloped({"campaign-details": TEXT})},  # sic
+            answers={200: enveloped({DELETED_NUMBER: TEXT})},
             refuses=(409,),
         ),
         "GET v0-number-why": Operation(

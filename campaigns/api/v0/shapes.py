@@ -5,6 +5,7 @@ from __future__ import annotations
 from campaigns.api.approval import AWAITING
 from campaigns.api.rule_shapes import RULES
 from campaigns.api.v0.hearing import STATES
+from campaigns.api.v0.misspellings import NUMBERS_CAMPAIGN
 from campaigns.api.v0.serializers import CAMPAIGN_STATUSES
 from campaigns.api.v0.statement import CHANNELS
 from campaigns.api.words import RECIPIENT_STATUSES, SERVICES
@@ -125,7 +126,7 @@ NUMBER_DETAILS = named(
     {
         "id": INT,
         "number": PHONE_NUMBER,
-        "campaing": TEXT,  # sic
+        NUMBERS_CAMPAIGN: TEXT,
         "available_tags": TAGS,
         "status": RECIPIENT_STATUS,
         "duration": nullable(INT),

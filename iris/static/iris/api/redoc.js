@@ -3,4 +3,4 @@
 
 const place = document.getElementById("api");
 // The search would need a worker that is made of inline code.
-Redoc.init(place.dataset.schema, { disableSearch: true, hideDownloadButton: false }, place);
+Redoc.init(place.dataset.schema, { disableSearch: true, hideLoading: true }, place);
