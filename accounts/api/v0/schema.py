@@ -244,7 +244,7 @@ ACCOUNTS = Area(
 )
 
 KEYS = Area(
-    "v0 API keys",
+    "v0 keys",
     "Keys that programs use in place of a login.",
     {
         "GET v0-keys": Operation(

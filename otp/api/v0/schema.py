@@ -8,8 +8,8 @@ from otp.api.v0.serializers import CHANNELS, ORIGINS, NewOtp
 
 AREAS = [
     Area(
-        "v0 OTPs",
-        "One-time passwords.",
+        "v0 one-time passwords",
+        "One-time passwords to single numbers.",
         {
             "POST v0-send-otp": Operation(
                 id="v0_send_otp",

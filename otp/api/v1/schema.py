@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from iris.api.openapi.operations import V1_PAGES, Area, Operation
 from iris.api.openapi.shapes import (
+    ANY,
     CREDITS,
     INT,
     MOMENT,
@@ -19,12 +20,12 @@ from otp.api.v0.serializers import CHANNELS, ORIGINS
 from otp.api.v1.filters import OtpFilter
 from otp.api.v1.serializers import NewOtp
 
-_NO_ERRORS = Schema(type="array", maxItems=0)
+_NO_ERRORS = Schema(type="array", items=ANY, maxItems=0)
 
 AREAS = [
     Area(
-        "v1 OTPs",
-        "One-time passwords.",
+        "v1 one-time passwords",
+        "One-time passwords to single numbers.",
         {
             "POST v1-send-otp": Operation(
                 id="v1_send_otp",
