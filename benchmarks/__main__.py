@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.table import Row, as_markdown
 
-SECTIONS = ["imports", "runs", "api", "speech", "pacing", "sip", "smpp", "http", "tariffs", "limits"]
+SECTIONS = ["imports", "runs", "api", "speech", "pacing", "sip", "smpp", "http", "tariffs", "limits", "rules"]
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from statistics import median
 
 import psycopg
 
@@ -22,21 +23,26 @@ def measure(scale: float) -> list[Row]:
     past, count = int(10_000_000 * scale), max(5_000, int(100_000 * scale))
     # A hopper that holds the whole campaign, so that nothing but filling is measured: no trunk takes anything from it.
     with running_iris(IRIS_HOPPER_SIZE=str(4 * count)) as iris, paused_trunks(iris):
-        campaign = make_campaign(iris, count, name="Capped")
-        _add_past(iris, campaign, past)
+        # Each filling takes other numbers. If they were the same, they would have the deliveries of earlier fillings, and
+        # the first filling would have read the index from the disk for the others.
+        campaigns = [
+            make_campaign(iris, count, name=f"Filled {place}", after=place * count)
+            for place in range(2 * PAIRS)
+        ]
+        _add_past(iris, campaigns[0], past)
         with_cap, without = [], []
-        for _ in range(PAIRS):
-            with_cap.append(_fill(iris, campaign, count, cap=CAP))
-            without.append(_fill(iris, campaign, count, cap=None))
+        for one, other in zip(campaigns[::2], campaigns[1::2], strict=True):
+            with_cap.append(_fill(iris, one, count, cap=CAP))
+            without.append(_fill(iris, other, count, cap=None))
         marking, plain = _marking(iris, int(1_000_000 * scale))
     return [
         Row(
             what=f"filling {count:,} SMS under a frequency cap, over {past:,} past deliveries",
-            measured=f"{max(with_cap):,.0f}/s",
-            against=f"without a cap: {max(without):,.0f}/s",
-            ratio=max(with_cap) / max(without),
+            measured=f"{median(with_cap):,.0f}/s",
+            against=f"without a cap: {median(without):,.0f}/s",
+            ratio=median(with_cap) / median(without),
             goal="≥ 0.9",
-            reached=max(with_cap) / max(without) >= 0.9,
+            reached=median(with_cap) / median(without) >= 0.9,
         ),
         Row(
             what=f"begin on {int(1_000_000 * scale):,} recipients, each number once, a tenth of them duplicates",
@@ -50,8 +56,7 @@ def measure(scale: float) -> list[Row]:
 
 @contextmanager
 def paused_trunks(iris: LiveIris) -> Iterator[None]:
-    with database(iris) as connection:
-        connection.execute("UPDATE telephony_trunk SET pause_reason = 'measuring', paused_until = NULL")
+    iris.manage("trunk", "pause", "sandbox", "--reason", "measuring")
     yield
 
 
@@ -113,9 +118,15 @@ def _fill(iris: LiveIris, campaign: int, count: int, *, cap: dict[str, int] | No
         seconds = time.perf_counter() - begun
         queued = _scalar(connection, _QUEUED, campaign)
         assert queued == count, queued
-        iris.demo.post(f"/api/system/campaigns/{campaign}/stop/")
-        wait_for(lambda: _scalar(connection, _ENDED, campaign), seconds=600)
+    _stop(iris, campaign)
     return count / seconds
+
+
+def _stop(iris: LiveIris, campaign: int) -> None:
+    """Stop a campaign, and wait until all of its deliveries have ended."""
+    iris.demo.post(f"/api/system/campaigns/{campaign}/stop/")
+    with database(iris) as connection:
+        wait_for(lambda: _scalar(connection, _ENDED, campaign), seconds=600)
 
 
 _LATEST = "(SELECT max(id) FROM campaigns_run WHERE campaign_id = %s)"
@@ -145,5 +156,5 @@ def _marking(iris: LiveIris, count: int) -> tuple[float, float]:
         begun = time.perf_counter()
         begin(iris, campaign, duplicates=rule)
         seconds.append(time.perf_counter() - begun)
-        iris.demo.post(f"/api/system/campaigns/{campaign}/stop/")
+        _stop(iris, campaign)
     return seconds[0], seconds[1]

@@ -31,8 +31,13 @@ def database(iris: LiveIris) -> psycopg.Connection:
     return psycopg.connect(f"postgresql://postgres@/iris?host={sockets}", autocommit=True)
 
 
-def make_campaign(iris: LiveIris, recipients: int, *, services: str = "SMS", name: str = "Bench") -> int:
-    """Create a campaign with this many numbers by SQL, without an import. The sandbox completes all of their deliveries."""
+def make_campaign(
+    iris: LiveIris, recipients: int, *, services: str = "SMS", name: str = "Bench", after: int = 0
+) -> int:
+    """Create a campaign with this many numbers by SQL, without an import. The sandbox completes all of their deliveries.
+
+    The numbers follow the first `after` numbers that campaigns without `after` begin with.
+    """
     created = iris.demo.post(
         "/api/system/campaigns/",
         json={"name": name, "services": services, "individual_number": [9_841_000_000]},
@@ -42,9 +47,9 @@ def make_campaign(iris: LiveIris, recipients: int, *, services: str = "SMS", nam
         connection.execute(
             """INSERT INTO campaigns_recipient (campaign_id, number, "to")
                SELECT %(campaign)s, n, '+977' || n
-                 FROM generate_series(1, %(count)s - 1) AS i,
+                 FROM generate_series(%(first)s::bigint, %(last)s) AS i,
                       LATERAL (SELECT (9800000000 + (i / 9000) * 10000 + i %% 9000)::text AS n) AS numbers""",
-            {"campaign": campaign, "count": recipients},
+            {"campaign": campaign, "first": after + 1, "last": after + recipients - 1},
         )
         connection.execute(
             "UPDATE campaigns_campaign SET number_count = %s WHERE id = %s", [recipients, campaign]

@@ -11,13 +11,13 @@ import pickle
 import resource
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from tests.cpu import slowness
+
 ROOT = Path(__file__).resolve().parent.parent
-LOOP_SECONDS = 0.0225  # CPU seconds of the loop in `slowness` on the machine for which the limits were chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +143,6 @@ def _peak_memory() -> int:
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def slowness() -> float:
-    """Return how many times slower this processor is now than the reference machine. At least 1."""
-    start = time.process_time()
-    for _ in range(1_000_000):
-        pass
-    return max(1.0, (time.process_time() - start) / LOOP_SECONDS)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -29,6 +31,64 @@ class Addressee(NamedTuple):
     pk: int
     to: str
     tags: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Terms:
+    """What the first tries of a run over one channel have in common that are requested now, whoever they reach."""
+
+    run: Run
+    channel: Channel
+    purpose: Purpose
+    priority: int
+    not_before: datetime | None
+    not_after: datetime | None
+    tries_reserved: int
+    past_opt_outs: bool
+
+    @classmethod
+    def of(cls, run: Run, channel: Channel, *, purpose: Purpose = Purpose.CAMPAIGN) -> Terms:
+        """Return the terms of deliveries from now on, or from the next calling hours on."""
+        rules = rules_of(run)
+        now = timezone.now()
+        window = rules.window(channel, now)
+        return cls(
+            run=run,
+            channel=channel,
+            purpose=purpose,
+            priority=rules.priority,
+            not_before=window.opens if window.opens > now else None,
+            not_after=window.closes,
+            tries_reserved=rules.paid_tries - 1 if channel is Channel.CALL else 0,
+            past_opt_outs=rules.urgent is not None and rules.urgent.past_opt_outs,
+        )
+
+    def request(
+        self, recipient: Addressee, text: str, audio: Audio | None, price: Price, *, script: Script = ()
+    ) -> DeliveryRequest:
+        """Return the first try to reach this recipient."""
+        return DeliveryRequest(
+            owner_id=self.run.campaign.owner_id,
+            channel=self.channel,
+            to=recipient.to,
+            purpose=self.purpose,
+            batch=self.run.pk,
+            item=recipient.pk,
+            priority=self.priority,
+            text=text,
+            audio_id=audio.pk if audio else None,
+            caller=self.run.caller,
+            hold_id=self.run.hold_id,
+            credit_limit=price.limit,
+            pulse_credits=price.pulse_credits,
+            pulse_seconds=price.pulse_seconds,
+            script=script,
+            cause=price.cause,
+            not_before=self.not_before,
+            not_after=self.not_after,
+            tries_reserved=self.tries_reserved,
+            past_opt_outs=self.past_opt_outs,
+        )
 
 
 def caller_of(run: Run) -> str:
@@ -61,8 +121,9 @@ def call_requests(run: Run, recipients: Sequence[Addressee]) -> list[DeliveryReq
             (audio, (*asked, *script[1:]) if asked else script)
             for (_, asked), (audio, script) in zip(calls, hinted, strict=True)
         ]
+    terms = Terms.of(run, Channel.CALL)
     return [
-        call_request(run, prices, recipient, text, audio, script=script)
+        call_request(terms, prices, recipient, text, audio, script=script)
         for recipient, text, (audio, script) in zip(recipients, texts, calls, strict=True)
     ]
 
@@ -84,10 +145,16 @@ def _said(run: Run, recipients: Sequence[Addressee]) -> tuple[Sequence[str], Seq
 
 
 def call_request(
-    run: Run, prices: RunPrices, recipient: Addressee, text: str, audio: Audio | None, *, script: Script = ()
+    terms: Terms,
+    prices: RunPrices,
+    recipient: Addressee,
+    text: str,
+    audio: Audio | None,
+    *,
+    script: Script = (),
 ) -> DeliveryRequest:
     price = prices.of_call(recipient.to, audio.seconds if audio else None)
-    return delivery_request(run, Channel.CALL, recipient, text, audio, price, script=script)
+    return terms.request(recipient, text, audio, price, script=script)
 
 
 def prepare_calls(run: Run, recipients: Sequence[Addressee]) -> None:
@@ -124,47 +191,8 @@ def sms_requests(run: Run, recipients: Sequence[Addressee]) -> list[DeliveryRequ
     message = parse_message(run.sms_message)
     texts = [message.render(recipient.tags) for recipient in recipients]
     sizes = {text: segments_of(text) for text in set(texts)}
-    prices = RunPrices(run)
+    prices, terms = RunPrices(run), Terms.of(run, Channel.SMS)
     return [
-        delivery_request(run, Channel.SMS, recipient, text, None, prices.of_sms(recipient.to, sizes[text]))
+        terms.request(recipient, text, None, prices.of_sms(recipient.to, sizes[text]))
         for recipient, text in zip(recipients, texts, strict=True)
     ]
-
-
-def delivery_request(
-    run: Run,
-    channel: Channel,
-    recipient: Addressee,
-    text: str,
-    audio: Audio | None,
-    price: Price,
-    *,
-    script: Script = (),
-    purpose: Purpose = Purpose.CAMPAIGN,
-) -> DeliveryRequest:
-    """Return the first try to reach a recipient, from now on or from the next calling hours on."""
-    rules = rules_of(run)
-    now = timezone.now()
-    window = rules.window(channel, now)
-    return DeliveryRequest(
-        owner_id=run.campaign.owner_id,
-        channel=channel,
-        to=recipient.to,
-        purpose=purpose,
-        batch=run.pk,
-        item=recipient.pk,
-        priority=rules.priority,
-        text=text,
-        audio_id=audio.pk if audio else None,
-        caller=run.caller,
-        hold_id=run.hold_id,
-        credit_limit=price.limit,
-        pulse_credits=price.pulse_credits,
-        pulse_seconds=price.pulse_seconds,
-        script=script,
-        cause=price.cause,
-        not_before=window.opens if window.opens > now else None,
-        not_after=window.closes,
-        tries_reserved=rules.paid_tries - 1 if channel is Channel.CALL else 0,
-        past_opt_outs=rules.urgent is not None and rules.urgent.past_opt_outs,
-    )

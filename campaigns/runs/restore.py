@@ -188,12 +188,8 @@ def _reached_requests(run: Run, recipients: Sequence[int]) -> list[DeliveryReque
     """Return the deliveries of recipients who were already reached. No speech is synthesized, because nothing is played."""
     addressees = delivery_requests.addressees(Recipient.objects.filter(pk__in=recipients).order_by("pk"))
     service = Service(run.campaign.service)
-    prices = RunPrices(run)
-    calls = [
-        delivery_requests.delivery_request(run, Channel.CALL, one, "", None, prices.call_bound(one.to))
-        for one in addressees
-        if service.calls
-    ]
+    prices, terms = RunPrices(run), delivery_requests.Terms.of(run, Channel.CALL)
+    calls = [terms.request(one, "", None, prices.call_bound(one.to)) for one in addressees if service.calls]
     requests = calls + (delivery_requests.sms_requests(run, addressees) if service.texts else [])
     return [replace(request, credit_limit=Decimal(0)) for request in requests] if run.is_capped else requests
 

@@ -14,7 +14,7 @@ from django.db.models import Min
 from accounts.credits import InsufficientCredits
 from campaigns.messages import MessageTemplate, parse_message
 from campaigns.models import Recipient, Run, RunStatus, Service
-from campaigns.runs.delivery_requests import Addressee, delivery_request
+from campaigns.runs.delivery_requests import Addressee, Terms
 from campaigns.runs.prices import RunPrices
 from iris.errors import IrisError
 from telephony.engine.enqueue import DeliveryRequest
@@ -78,7 +78,7 @@ def _request(run: Run, place: int, number: str) -> DeliveryRequest:
     text = message.render(_names_of_tags(message))
     price = RunPrices(run).of_sms(number, segments_of(text))
     seed = Addressee(seeds.item_of(run.pk, place), number, {})
-    return delivery_request(run, Channel.SMS, seed, text, None, price, purpose=Purpose.SEED)
+    return Terms.of(run, Channel.SMS, purpose=Purpose.SEED).request(seed, text, None, price)
 
 
 def _names_of_tags(message: MessageTemplate) -> dict[str, str]:

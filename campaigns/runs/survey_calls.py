@@ -15,7 +15,7 @@ from campaigns.messages import check_length, check_tags, parse_message
 from campaigns.models import Answer, Campaign, Run, Service, StepKind, SurveyStep
 from campaigns.runs import delivery_requests
 from campaigns.runs.call_length import Bounds, Speaking
-from campaigns.runs.delivery_requests import Addressee
+from campaigns.runs.delivery_requests import Addressee, Terms
 from campaigns.runs.opt_out_hint import hint_in
 from campaigns.runs.prices import RunPrices
 from campaigns.tag_sizes import TagSize
@@ -23,7 +23,7 @@ from iris.errors import InvalidInput
 from telephony import speech
 from telephony.call_scripts import ANNOUNCEMENT, AnsweredBy, ScriptStep
 from telephony.engine.enqueue import DeliveryRequest
-from telephony.models import Audio
+from telephony.models import Audio, Channel
 from telephony.speech.concatenation import join, silence
 
 # Seconds after each step, by the kind of response: to press keys, to speak, or as a short pause before the next step.
@@ -80,13 +80,13 @@ def requests_for(run: Run, recipients: Sequence[Addressee]) -> list[DeliveryRequ
         hint = hint_in(run.voice, float(run.speed))
         rows = [[*row, *hint.parts] if row else row for row in rows]
         offered, hinted, most = (hint.step,), [hint.text], most + hint.seconds
-    made = []
+    made, terms = [], Terms.of(run, Channel.CALL)
     for recipient, row, audio in zip(recipients, heard, join(rows), strict=True):
         if audio is not None and audio.seconds > most:
             audio = None
         made.append(
             delivery_requests.call_request(
-                run,
+                terms,
                 prices,
                 recipient,
                 "\n".join([*said, *(one.text for one in row if one.text), *hinted]),

@@ -32,7 +32,7 @@ django.setup()
 from django.core.files.storage import default_storage
 from campaigns.recipients import imports
 from iris.errors import IrisError
-from tests.costs import slowness
+from tests.cpu import slowness
 
 def read(path):
     slow = slowness()

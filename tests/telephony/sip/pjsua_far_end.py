@@ -7,6 +7,7 @@ has data or ends.
 
 from __future__ import annotations
 
+import ctypes
 import heapq
 import re
 import select
@@ -20,6 +21,7 @@ from typing import Any
 import pjsua2 as pj  # type: ignore[import-not-found]
 
 JITTER_BUFFER = 200  # milliseconds
+NO_DISCARDING = 0  # PJMEDIA_JB_DISCARD_NONE: discarding would cut what is recorded
 PICKS_UP = 0.4  # seconds
 KEYS = "159#"
 BEHAVIOURS = {
@@ -154,6 +156,9 @@ def main(port: int, folder: Path) -> None:
     # A buffer of one length: an adaptive one would stretch what is recorded.
     config.medConfig.jbInit = config.medConfig.jbMinPre = config.medConfig.jbMaxPre = JITTER_BUFFER
     config.medConfig.jbMax = 5 * JITTER_BUFFER
+    algorithm = config.medConfig.jbDiscardAlgo  # the binding cannot make an enum, but set one that it made
+    ctypes.c_int.from_address(int(algorithm)).value = NO_DISCARDING
+    config.medConfig.jbDiscardAlgo = algorithm
     endpoint.libInit(config)
     transport = pj.TransportConfig()
     transport.port, transport.boundAddress = port, "127.0.0.1"

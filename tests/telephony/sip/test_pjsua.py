@@ -115,13 +115,9 @@ def test_twenty_phones_of_pjsip_hear_the_message(tmp_path: Path) -> None:
     heard = {digits: recording(tmp_path / f"{digits}.wav") for digits in (*IN_ONE_PIECE, *HOLDS, "22")}
     for digits in (*IN_ONE_PIECE, *HOLDS):
         found = similarities(heard[digits], samples)
-        # The phone's jitter buffer stretches or cuts a piece here and there. What was not heard has less than 0.1.
-        assert min(found) > 0.5, (digits, found)
-        # Each hold cuts two pieces at most, and the buffer begins anew.
-        assert sum(one > 0.95 for one in found) >= 0.7 * len(found) - 2 * HOLDS.get(digits, 0), (
-            digits,
-            found,
-        )
+        # Each hold cuts one piece, which is heard in two parts. What was not heard has less than 0.1.
+        assert min(found) > 0.1, (digits, found)
+        assert sum(one < 0.95 for one in found) <= HOLDS.get(digits, 0), (digits, found)
     found = similarities(heard["22"], samples)
     assert found[0] > 0.5 > 0.2 > found[-1], found
 
