@@ -18,11 +18,10 @@ from iris.api.openapi.refusals import dialect_of, refusals_of
 from iris.api.openapi.routes import Route
 from iris.api.openapi.shapes import TEXT, Schema, schema_of
 
-JSON, FORM, MULTIPART = "application/json", "application/x-www-form-urlencoded", "multipart/form-data"
+JSON, MULTIPART = "application/json", "multipart/form-data"
 V0_PAGE_PARAMETERS = ("page", "v0_page_size")
 V1_PAGE_PARAMETERS = ("page", "v1_page_size", "limit", "offset")
 FILE = {"type": "string", "format": "binary"}
-SCALARS = {"string", "integer", "number", "boolean"}
 Described = tuple[str, str, Operation]  # the area, the id and the operation
 
 # Whether a route obeys the header `Idempotency-Key`.
@@ -220,15 +219,17 @@ def is_file(schema: Any) -> bool:
 
 
 def _by_media_type(full: Schema) -> dict[str, Schema]:
-    """Return the body in each content type that can carry it: JSON has no files, and forms have no objects."""
+    """Return the body as JSON if it needs no files, and as multipart if it can have files.
+
+    iris reads every body as a form, too. That is said once for all operations, because generated clients have a type for
+    each content type.
+    """
     properties = full.get("properties", {})
     files = {name for name, one in properties.items() if is_file(one)}
     content: dict[str, Schema] = {}
     if not files & set(full.get("required", ())):
         kept = {name: one for name, one in properties.items() if name not in files}
         content[JSON] = Schema({**full, "properties": kept}) if files else full
-        if kept and not files and all(str(one.get("type")) in SCALARS for one in kept.values()):
-            content[FORM] = full
     if files:
         content[MULTIPART] = full
     return content

@@ -98,7 +98,7 @@ def test_a_typescript_client_walks_through_the_api(
         "declare const process: { argv: string[]; env: Record<string, string> };"
     )
     run(generator, str(described), "--output", "iris.d.ts", folder=folder)
-    options = ["--strict", "--target", "es2022", "--module", "nodenext", "--lib", "es2022,dom", "--types", ""]
+    options = ["--strict", "--target", "es2022", "--module", "nodenext", "--lib", "es2022,dom"]
     run(compiler, *options, "walk.mts", "node.d.ts", folder=folder)
     begun = json.loads(run(node, "walk.mjs", live_server.url, "begin", folder=folder))
     run_to_the_end()
