@@ -74,7 +74,10 @@ def _validator(name: str, method: str, status: str) -> Any:
 
 
 def assert_described(method: str, path: str, response: Any, *, body: str) -> None:
-    """Check a JSON response of the API: its status and its body are in the document, and so is the code of an error."""
+    """Check a JSON response of the API: its status and its body are in the document, and so is the code of an error.
+
+    A 405 answers a method that the document does not have, and a 500 a bug.
+    """
     try:
         name = resolve(urlsplit(path).path).url_name
     except Resolver404:

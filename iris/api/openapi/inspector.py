@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from drf_spectacular.drainage import warn
@@ -23,9 +23,6 @@ V0_PAGE_PARAMETERS = ("page", "v0_page_size")
 V1_PAGE_PARAMETERS = ("page", "v1_page_size", "limit", "offset")
 FILE = {"type": "string", "format": "binary"}
 Described = tuple[str, str, Operation]  # the area, the id and the operation
-
-# Whether a route obeys the header `Idempotency-Key`.
-Guards = Callable[[Route, str], bool]
 
 
 class Inspector(AutoSchema):
@@ -174,22 +171,15 @@ class Inspector(AutoSchema):
         for status, answer in operation.answers.items():
             content = {} if answer is None else {JSON: answer} if isinstance(answer, Schema) else dict(answer)
             examples = self.examples.of_answer(self.described[1], status)
-            shown[str(status)] = {
-                "description": "The request has succeeded." if status < 300 else "",
-                **(
-                    {
-                        "content": {
-                            media_type: {
-                                "schema": schema_of(schema),
-                                **({"examples": examples} if media_type == JSON and examples else {}),
-                            }
-                            for media_type, schema in content.items()
-                        }
-                    }
-                    if content
-                    else {}
-                ),
+            by_type = {
+                media_type: {
+                    "schema": schema_of(schema),
+                    **({"examples": examples} if media_type == JSON and examples else {}),
+                }
+                for media_type, schema in content.items()
             }
+            described = {"description": "The request has succeeded."}
+            shown[str(status)] = {**described, "content": by_type} if by_type else described
         return shown
 
 
