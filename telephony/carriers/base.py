@@ -248,6 +248,9 @@ class ConcurrentCarrier(Carrier):
     def max_in_flight(self) -> int:
         """Return how many submissions may be under way at the same time, in all batches of this process together."""
 
+    def prepare(self) -> None:
+        """Do whatever the first submission of a process needs, so that it leaves as soon as it is due, as all others do."""
+
     @abstractmethod
     def start(self, batch: Sequence[Submission]) -> Future[list[Result]]:
         """Begin to submit a batch, without blocking. The future has what `submit` would return or raise."""

@@ -67,7 +67,10 @@ class Dispatcher:
         self.next_claim_at = 0.0  # earliest time of the next claim, after a claim that found nothing due
         self.rate: float | None = None  # deliveries per second that the carrier accepted in the last batch
         # The batches under way, if the carrier can work on several.
-        self.batches = Batches(carrier) if isinstance(carrier, ConcurrentCarrier) else None
+        self.batches: Batches | None = None
+        if isinstance(carrier, ConcurrentCarrier):
+            carrier.prepare()  # before the first claim gives out slots
+            self.batches = Batches(carrier)
         self.database: DatabaseThread | None = None
         self.claiming: Future[Claim] | None = None
         self.storing: Future[None] | None = None
@@ -271,8 +274,7 @@ class Dispatcher:
         self.submitted_at = time.monotonic()
         if self.batches is not None:
             self.results += self.batches.start(due)
-            begun = time.monotonic()  # the carrier's own thread sends them within a moment
-            self._note_departure(len(due), begun=begun, ended=begun + SlidingSecond.UNCERTAINTY)
+            self._note_departure(len(due), begun=time.monotonic(), ended=None)
             return
         with self.meter.spends(Activity.SUBMIT):
             results, rests, begun = submit(self.carrier, due)
@@ -284,7 +286,7 @@ class Dispatcher:
         if rests:
             self._rest()
 
-    def _note_departure(self, count: int, *, begun: float, ended: float) -> None:
+    def _note_departure(self, count: int, *, begun: float, ended: float | None) -> None:
         if self.last_second is not None:
             self.last_second.add(count, begun=begun, ended=ended)
         self.meter.submitted(count)

@@ -45,10 +45,12 @@ class SlidingSecond:
     """Count the deliveries submitted within the past second. Times are monotonic.
 
     A carrier receives a delivery shortly after its submission has begun. A delivery counts from the latest time at which the
-    carrier may have received it: the end of the submission, but at most `UNCERTAINTY` seconds after its beginning.
+    carrier may have received it: the end of the submission, but at most MAX_SUBMISSION_SECONDS after its beginning.
     """
 
-    UNCERTAINTY = 0.01
+    MAX_SUBMISSION_SECONDS = 0.01
+    # A carrier that submits in a thread of its own sends a batch within this time, while other threads work, too.
+    MAX_THREAD_SECONDS = 0.02
 
     def __init__(self, cps: float) -> None:
         self.cps = cps
@@ -66,8 +68,14 @@ class SlidingSecond:
         """Return when at least one delivery may be submitted; `now` or earlier if that is possible at once."""
         return now if self.room(now) or not self._departures else self._departures[0][0] + 1
 
-    def add(self, count: int, *, begun: float, ended: float) -> None:
-        self._departures.append((min(ended, begun + self.UNCERTAINTY), count))
+    def add(self, count: int, *, begun: float, ended: float | None) -> None:
+        """Count a submission. `ended` is None if the carrier's own thread submits it."""
+        received = (
+            begun + self.MAX_THREAD_SECONDS
+            if ended is None
+            else min(ended, begun + self.MAX_SUBMISSION_SECONDS)
+        )
+        self._departures.append((received, count))
         self._count += count
 
     def count(self, now: float) -> int:

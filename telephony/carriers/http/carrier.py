@@ -90,6 +90,9 @@ class HttpCarrier(ConcurrentCarrier):
         """Return how many submissions may be under way: only one after a rest, to try the trunk."""
         return 1 if self._rest else int(self.settings["connections"])
 
+    def prepare(self) -> None:
+        self.client.prepare()
+
     def start(self, batch: Sequence[Submission]) -> Future[list[Result]]:
         return self.client.start(self._submit_all([(one, self._prepared(one)) for one in batch]))
 

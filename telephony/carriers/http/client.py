@@ -16,7 +16,7 @@ import ssl
 import threading
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -119,6 +119,15 @@ class HttpClient:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._opened: list[Connection] = []
         self._idle: asyncio.LifoQueue[Connection | None] = asyncio.LifoQueue()
+
+    def prepare(self) -> None:
+        """Start the event loop, and import and read what requests need. Together that takes a tenth of a second."""
+        import anyio.lowlevel  # httpcore2's locks
+        import httpcore2  # noqa: F401 – for `send`
+
+        with suppress(OSError, ValueError):  # `send` tells why the carrier cannot be reached
+            self._reached_at()
+        self.start(anyio.lowlevel.checkpoint()).result()  # the first wait imports the code for asyncio
 
     def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Begin work in the event loop. The first use in each process starts its thread: a fork would not inherit it."""
