@@ -169,6 +169,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "rest_framework",
     "django_filters",
+    "drf_spectacular_sidecar",  # Swagger UI and Redoc as static files
     "allauth",
     "allauth.account",
     "allauth.mfa",

@@ -22,6 +22,7 @@ urlpatterns = [
             [path("", include(f"{app}.api.v1.urls")) for app in ("accounts", "telephony", "campaigns", "otp")]
         ),
     ),
+    path("api/", include("iris.api.openapi.urls")),
     path("accounts/", include("accounts.signin.urls")),
     path("", include("console.urls")),
     path("language/", choose_language, name="choose-language"),
