@@ -21,10 +21,9 @@ from iris.api.openapi.routes import Route, routes
 from iris.api.openapi.shapes import INT, NAMED, Schema
 from iris.api.pagination import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 
-MODULES = tuple(
-    f"{app}.api.{dialect}.schema"
-    for dialect in ("v0", "v1")
-    for app in ("accounts", "campaigns", "telephony", "otp")
+MODULES = (
+    *(f"{app}.api.v0.schema" for app in ("accounts", "campaigns", "telephony", "otp", "webhooks")),
+    *(f"{app}.api.v1.schema" for app in ("accounts", "campaigns", "telephony", "otp")),
 )
 ABOUT = """iris loads phone numbers, calls or texts each of them through a carrier, and accounts for every credit.
 

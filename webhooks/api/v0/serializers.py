@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django.utils import timezone
 from rest_framework import serializers
@@ -43,6 +43,7 @@ class Events(Words):
 
 
 class Flag(serializers.BooleanField):
+    json_schema: ClassVar[dict[str, Any]] = {"type": "boolean"}
     default_error_messages = {"invalid": "Send true or false."}
 
     def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
