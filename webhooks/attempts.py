@@ -3,8 +3,8 @@
 No other module changes the state of messages.
 
 A claim moves `due_at` to the end of a lease. If the process dies, the message is due again after that, so it is sent at
-least once. Results are recorded only as long as `due_at` is still that of the claim: a process that was suspended for
-longer than its lease changes nothing.
+least once. A result is recorded only if `due_at` is still the value that the claim has set. So a process that was
+suspended for longer than its lease changes nothing.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from webhooks.models import MessageState, OutboxMessage
 # Seconds from the end of each failed attempt to the next one. After the last attempt, the message is given up.
 WAITS = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 MAX_ATTEMPTS = len(WAITS) + 1
-JITTER = (
-    0.1  # of a wait of minutes or hours, so that the messages of an outage do not all come at the same moment
-)
+# The largest random addition to a wait, as a share of the wait. Without it, the messages that failed during an outage would
+# all be sent again at the same moment. The first wait has no addition.
+JITTER = 0.1
 LEASE_SECONDS = 45
-KEPT_ATTEMPTS = 30  # a message that was replayed may have more than MAX_ATTEMPTS
+KEPT_ATTEMPTS = 30  # the latest ones of a message; a replayed message can have more than MAX_ATTEMPTS
 # Commits do not wait for the disk. If the database crashes, some messages are sent again.
 _DO_NOT_WAIT = "SET LOCAL synchronous_commit TO off"
 # SQL of the wait after this attempt, in seconds. The first wait is exact.
@@ -42,7 +42,7 @@ GONE = 410
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
-    """A message to send now, until `lease`."""
+    """A message to send now. Until `lease`, no other process sends it."""
 
     id: int
     lease: datetime
@@ -69,15 +69,15 @@ class Result:
 
     @property
     def text(self) -> str:
-        """Return what the customer sees of a failure."""
+        """Return the sentence that the customer reads about a failed attempt; empty if the attempt succeeded."""
         return self.error or f"The response was {self.code}." if not self.succeeded else ""
 
 
 def claim(*, trusted: bool, most: int, per_endpoint: int, busy: Mapping[int, int]) -> list[Claimed]:
-    """Claim up to `most` due messages of trusted endpoints, or of the others.
+    """Claim up to `most` due messages: of trusted endpoints, or of all others.
 
-    `busy` are the numbers of requests in flight, by endpoint; an endpoint has at most `per_endpoint` of them. Every endpoint
-    gets one message before any gets a second one. A message waits while an earlier one about the same object is pending.
+    `busy` maps endpoints to their number of requests in flight, which is at most `per_endpoint`. Every endpoint gets one
+    message before any endpoint gets a second one. A message waits while an earlier one about the same object is pending.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_DO_NOT_WAIT)
@@ -129,9 +129,9 @@ def claim(*, trusted: bool, most: int, per_endpoint: int, busy: Mapping[int, int
 
 @transaction.atomic
 def record(results: Sequence[Result]) -> int:
-    """Record attempts, in a fixed number of statements; return how many were still leased.
+    """Record attempts, in a fixed number of statements; return how many messages were still leased to this process.
 
-    Disables endpoints that responded with 410, and tells their owners.
+    Disables endpoints that responded with 410, and informs the people who manage the accounts.
     """
     if not results:
         return 0
@@ -187,7 +187,10 @@ def _attempt(one: Result) -> str:
 
 
 def _judge(results: Sequence[Result]) -> None:
-    """Store whether endpoints are trusted, by their latest results. Writes only the rows that change."""
+    """Update endpoints from their latest results: whether they are trusted, and why and since when they fail.
+
+    Writes only the rows that change. Disables endpoints that responded with 410.
+    """
     latest = {one.message.endpoint_id: one for one in sorted(results, key=lambda one: one.at)}
     ordered = sorted(latest)
     with connection.cursor() as cursor:
@@ -219,7 +222,7 @@ def _judge(results: Sequence[Result]) -> None:
 
 
 def _disable_gone(endpoint_ids: Sequence[int]) -> None:
-    reason = "It responded with 410, which asks to stop."
+    reason = "It responded with 410, which asks iris to stop."
     with connection.cursor() as cursor:
         cursor.execute(
             """UPDATE webhooks_endpoint SET is_enabled = false, disabled_reason = %s
@@ -241,7 +244,7 @@ def _disable_gone(endpoint_ids: Sequence[int]) -> None:
             mail.enqueue(
                 to=address,
                 subject="A webhook endpoint was switched off",
-                body=f"The webhook endpoint {shown} was switched off. {reason}\n\nEvents after that are not stored for it. "
+                body=f"The webhook endpoint {shown} was switched off. {reason}\n\niris stores no further events for it. "
                 "If this was a mistake, switch it on again on the page Webhooks, or with the API.\n",
             )
 

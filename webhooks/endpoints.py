@@ -1,4 +1,4 @@
-"""Create, change, rotate, test and delete the endpoints of an account: what members and API keys do."""
+"""Create, change, rotate, test and delete the endpoints of an account, on behalf of members and API keys."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from webhooks.models import MAX_URL_CHARACTERS, Endpoint, MessageState, OutboxMe
 
 MAX_ENDPOINTS = 10  # of an account
 MAX_NAME_CHARACTERS = 100
-OVERLAP = timedelta(days=1)  # how long both secrets sign after a rotation
+OVERLAP = timedelta(days=1)  # after a rotation, requests are signed with both secrets for this long
 MAX_REPLAYED = 10_000  # messages of one request
 
 
@@ -57,7 +57,7 @@ def create(
     events: Iterable[Event] = (),
     low_credits: Decimal | None = None,
 ) -> Endpoint:
-    """Create an endpoint. Its `secret` must be shown now, and never again. No `events` stands for all.
+    """Create an endpoint. Its `secret` must be shown now, and never again. Without `events`, it gets all events.
 
     Raises InvalidInput for an address to which nothing may be sent, and TooManyEndpoints.
     """
@@ -84,7 +84,10 @@ def change(
     low_credits: Decimal | None = None,
     is_enabled: bool | None = None,
 ) -> Endpoint:
-    """Change what is given. Enabling an endpoint also sends the events that still wait for it. Raises as `create` does."""
+    """Change the given fields. When an endpoint is enabled, iris also sends the events that still wait for it.
+
+    Raises InvalidInput as `create` does, and NotFound.
+    """
     endpoint = _locked(account, endpoint_id)
     _set(endpoint, url=url, name=name, events=events, low_credits=low_credits)
     if is_enabled is not None and is_enabled != endpoint.is_enabled:
@@ -141,10 +144,11 @@ def replay(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> int:
-    """Send events again that were delivered or given up: one, or all of a range of time; return how many.
+    """Send delivered and given-up events again, either one or all of a period; return how many.
 
-    They keep their id and body, so the receiver can recognize them. Events that still wait are not touched. Raises
-    Conflict if the endpoint is disabled, InvalidInput for more than MAX_REPLAYED events, and NotFound for an unknown one.
+    They keep their id and body, so the receiver can recognize them. Events that still wait are not changed. Raises
+    Conflict if the endpoint is disabled, InvalidInput for a wrong period or more than MAX_REPLAYED events, and NotFound for
+    an unknown event or endpoint.
     """
     endpoint = _locked(account, endpoint_id)
     _refuse_disabled(endpoint)

@@ -1,4 +1,4 @@
-"""The events of which customers can be told. Their names are part of the API (docs/webhooks.md)."""
+"""The events that endpoints can receive. Their names are part of the API (docs/webhooks.md)."""
 
 from enum import StrEnum
 
@@ -15,6 +15,6 @@ class Event(StrEnum):
     TRUNK_PAUSED = "trunk.paused"
 
 
-# Sent on request to one endpoint, whatever it subscribes to.
+# Sent to one endpoint when a member or an API key asks for a test, whatever the endpoint subscribes to.
 TEST = "webhook.test"
 MAX_BODY_BYTES = 20_000

@@ -1,6 +1,6 @@
-"""When nothing is sent, such as after a restore, and when little is sent, because calls and SMS need the processors.
+"""When no webhooks are sent (for example after a restore), and when only few are sent (while calls and SMS need the CPU).
 
-Apps above this one register the conditions, so this one need not know them.
+The apps that import `webhooks` register the conditions, so that `webhooks` does not import those apps.
 """
 
 from collections.abc import Callable
@@ -10,13 +10,13 @@ _loads: list[Callable[[], bool]] = []
 
 
 def hold_while(condition: Callable[[], bool]) -> None:
-    """Register a condition under which nothing is sent. It is asked before each time slice of the sender."""
+    """Register a condition under which nothing is sent. The sender checks it before each time slice."""
     if condition not in _holds:
         _holds.append(condition)
 
 
 def yield_while(condition: Callable[[], bool]) -> None:
-    """Register a condition under which little is sent. It is asked before each time slice, too."""
+    """Register a condition under which the sender limits its rate. It is checked before each time slice, too."""
     if condition not in _loads:
         _loads.append(condition)
 

@@ -1,4 +1,4 @@
-"""Endpoints of customers, and the outbox: what iris tells them."""
+"""The endpoints of accounts, and the outbox: the events that iris sends to them."""
 
 from __future__ import annotations
 
@@ -82,7 +82,8 @@ class OutboxMessage(models.Model):
     pending ─► delivered
        └─────► given_up, after the last attempt        a replay makes either pending again
 
-    Deliveries write many rows of it at once, so it has no foreign key that the database would check for each of them.
+    Many deliveries can end at once and insert a row each. So `endpoint` has no constraint: the database would check it for
+    each row.
     """
 
     endpoint = models.ForeignKey(

@@ -1,4 +1,4 @@
-"""Write events into the outbox, in the transaction of what they tell.
+"""Write events into the outbox, in the same transaction as the change that they report.
 
     outbox.publish(
         Event.RUN_FINISHED,
@@ -6,8 +6,8 @@
         parameters=[run_id],
     )
 
-One statement writes a whole set. Accounts without an endpoint cost nothing: statements that change many rows return
-`HAS_ENDPOINT` with each row, and callers publish only the rows for which it is true.
+One statement writes a whole set of events. Accounts without an endpoint cost nothing: statements that change many rows
+return the condition `has_endpoint` with each row, and callers publish only the rows for which it is true.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ OWNERS = "SELECT owner_id FROM webhooks_endpoint WHERE is_enabled"
 
 
 def has_endpoint(owner: str) -> str:
-    """Return SQL of a condition: the account with the id in this column has an endpoint."""
+    """Return an SQL condition. It is true if the account whose id is in the column `owner` has an endpoint."""
     return f"{owner} IN ({OWNERS})"
 
 
 def moment(column: str) -> str:
-    """Return SQL of a time in the spelling of bodies: ISO 8601 in UTC, with milliseconds."""
+    """Return SQL that writes a time as bodies have it: ISO 8601 in UTC, with milliseconds."""
     return f"""to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
 
 
 def publish(event: Event, *, rows: str, parameters: Sequence[Any] | dict[str, Any]) -> int:
     """Write an event for each row and each endpoint that subscribes to it, in one statement; return how many.
 
-    `rows` is a SELECT of the account's id, the object of the event and the data as `json`. The caller bounds the data, so
+    `rows` is a SELECT of the account's id, the object of the event and the data as `json`. The caller limits the data, so
     that no body exceeds MAX_BODY_BYTES. Events of one object are sent in the order in which they were written.
     """
     return _insert(
@@ -62,7 +62,8 @@ def publish_test(*, endpoint_id: int) -> int:
 def publish_low_credits() -> int:
     """Tell endpoints once that the balance of their account has fallen below their limit; return how many were told.
 
-    The next time comes only after the balance has recovered. The endpoint's row has the state, so this may run at any time.
+    An endpoint is told again only after the balance has recovered. Its row stores whether it was told, so it is safe to call
+    this function at any time.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -89,7 +90,7 @@ _NOW = f"(SELECT {moment('statement_timestamp()')})"
 
 
 def has_due() -> bool:
-    """Return whether messages wait to be sent now."""
+    """Return whether any message is due."""
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT EXISTS (SELECT FROM webhooks_endpoint e, LATERAL (
@@ -110,7 +111,7 @@ def _insert_sql(event: str) -> str:
 
 
 def _body(event: str, data: str) -> str:
-    # Built as text, because `json` would be spelled with irregular spaces.
+    # Built as text, because PostgreSQL would write the whole as `json` with irregular spaces.
     return f"""'{{"type":"{event}","timestamp":"' || {_NOW} || '","data":' || {data}::text || '}}'"""
 
 

@@ -1,7 +1,7 @@
 """Find and erase what the outbox stores about a person: events with the phone number in their bodies.
 
-An event that still waits is sent without the number and what the person wrote: an erasure is worth more than an
-unchanged body.
+Events that still wait are changed, too: they are sent without the number and the person's words. An erasure matters more
+than the promise that the body of an event never changes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from accounts.people.registry import Expiry, Holder, Rows
 from webhooks.events import Event
 from webhooks.models import OutboxMessage
 
-# The keys of data in which events have what a person wrote.
+# The key in `data` under which an event has the words of a person.
 _WORDS = {Event.SMS_RECEIVED.value: "text", Event.OPT_OUT_ADDED.value: "reason"}
 _OF_OWNERS = "endpoint_id IN (SELECT id FROM webhooks_endpoint WHERE owner_id = ANY(%s))"
 
@@ -28,7 +28,10 @@ class WebhooksHolder(Holder):
     name = "webhooks"
 
     def finish(self, person: Person) -> dict[str, int]:
-        """Erase the number in events. Until calls and SMS to the person have ended, further events may name it."""
+        """Erase the number in events.
+
+        This is the last step, because further events can contain the number until all calls and SMS to it have ended.
+        """
         ids = erase_mentions(
             person,
             table="webhooks_outboxmessage",
@@ -41,7 +44,7 @@ class WebhooksHolder(Holder):
         return {"webhooks": len(ids)}
 
     def export(self, person: Person, *, most: int) -> dict[str, Rows]:
-        """Return which events named the person. Their contents are copies of other rows."""
+        """Return the events that contain the number, without their bodies, which are copies of other exported rows."""
         rows = OutboxMessage.objects.filter(
             endpoint__owner__in=person.owner_ids, body__regex=person.core
         ).order_by("-pk")

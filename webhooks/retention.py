@@ -13,7 +13,8 @@ from webhooks.models import Endpoint
 
 CHUNK = 1000  # rows of a statement
 MAX_CHUNKS = 200  # of one call; the next call continues
-# The row of a deleted endpoint stays this long, so that no transaction that still writes events for it leaves them behind.
+# The row of a deleted endpoint is kept this long. A transaction that began before the deletion can still write events for
+# the endpoint, and the next calls delete these events.
 KEEP_DELETED = timedelta(days=1)
 
 

@@ -1,8 +1,8 @@
 """Send due messages to their endpoints.
 
 One process at a time sends (`webhooks.tasks`). Threads of two lanes send the requests: many for endpoints whose last
-response was quick and a success, and few for all others. So slow, dead and new endpoints delay only each other. In both
-lanes, an endpoint has only some requests in flight.
+response was quick and a success, and few for all others. So slow, dead and new endpoints delay only each other. Both
+lanes limit the requests in flight of each endpoint.
 
 Calls and SMS go first: the threads have a low priority, and while the processors are needed (`webhooks.holds`), only
 MAX_WHILE_YIELDING messages a second are sent.
@@ -34,9 +34,9 @@ TIMEOUT_SECONDS = 15.0  # of one attempt, from the look-up of the name to the en
 MAX_RESPONSE_BYTES = 64 * 1024  # more is not read
 NICENESS = 10
 UNLIMITED = 1_000_000_000
-MAX_WHILE_YIELDING = 50  # messages of one call, which the tick makes every second
-IDLE_SECONDS = 0.2  # between two looks for further messages while requests are in flight
-GATHER_SECONDS = 0.05  # how long results are gathered, so that many are recorded in one transaction
+MAX_WHILE_YIELDING = 50  # messages for each call of `send_due`, once a second
+IDLE_SECONDS = 0.2  # if nothing was due: how long to wait before the next query, while requests are in flight
+GATHER_SECONDS = 0.05  # how long to collect results, so that one transaction records many of them
 # A thread does not begin an attempt that could outlast its lease.
 SPARE_SECONDS = attempts.LEASE_SECONDS - TIMEOUT_SECONDS - 5
 
@@ -53,9 +53,9 @@ class _Lane:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="webhooks", initializer=_lower_priority)
 
     def fill(self, allowed: int) -> int:
-        """Claim up to `allowed` messages for the free threads; return how many there were."""
+        """Claim up to `allowed` messages for the free threads; return how many were claimed."""
         free = self.threads - self.in_flight.total()
-        # While most threads are busy, wait for more of them, so that a statement claims several messages.
+        # While most threads are busy, wait until more are free, so that each statement claims several messages.
         if free * 4 < self.threads or not allowed:
             return 0
         claimed = attempts.claim(
@@ -89,7 +89,9 @@ _Done = tuple[_Lane, Claimed, Result | None]
 
 
 def send_due(*, budget: float) -> bool:
-    """Send due messages for about `budget` seconds, and wait for the responses. Return whether to go on with others at once.
+    """Send due messages for about `budget` seconds, and wait for the responses.
+
+    Returns whether the caller should call this function again at once, because more messages are due.
 
     If the process dies, the messages in flight are due again at the end of their leases.
     """
@@ -146,7 +148,7 @@ def send(message: Claimed) -> Result:
 
 
 def _finished(done: queue.SimpleQueue[_Done], lanes: Sequence[_Lane], *, wait: float) -> list[Result]:
-    """Return the results that arrive within `wait` seconds, and soon after the first one."""
+    """Wait up to `wait` seconds for results, but only GATHER_SECONDS after the first one. Return them."""
     results: list[Result] = []
     end = time.monotonic() + wait
     with suppress(queue.Empty):

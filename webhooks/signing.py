@@ -14,7 +14,7 @@ PREFIX = "whsec_"
 
 
 def new_secret() -> str:
-    """Return a random secret, as the libraries of the specification read it."""
+    """Return a random secret in the format that the libraries of the specification read."""
     return PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 

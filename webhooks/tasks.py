@@ -8,12 +8,12 @@ from webhooks import outbox, retention, sender
 SECONDS = (
     2.0  # how long the sender claims messages; it then waits for the responses in flight, for 15 s at most
 )
-EXPIRES = 60  # seconds after which a waiting nudge is dropped
+EXPIRES = 60  # seconds after which a task that still waits in the queue is dropped
 
 
 @shared_task(name="webhooks.tasks.tick")
 def tick() -> None:
-    """Tell low balances, and start the sender if messages are due. Runs every second."""
+    """Write the events about low balances, and start the sender if messages are due. Runs every second."""
     outbox.publish_low_credits()
     if outbox.has_due():
         send.delay()
@@ -21,7 +21,7 @@ def tick() -> None:
 
 @shared_task(name="webhooks.tasks.send", expires=EXPIRES)
 def send() -> None:
-    """Send due messages. Only one process at a time does, so that the limits of requests in flight hold."""
+    """Send due messages. Only one process at a time may send, because the limits of requests in flight are per process."""
     with locked("webhooks") as ours:
         more = ours and sender.send_due(budget=SECONDS)
     if more:
