@@ -32,7 +32,7 @@ It has two dialects: **v0**, the API under `/api/accounts/` and `/api/system/`, 
 * Every path works with and without a slash at its end. iris never redirects.
 * Every body can be JSON or a form (`application/x-www-form-urlencoded`, `multipart/form-data`). Files need
   `multipart/form-data`; objects in a form are JSON text. `null` and empty text mean the same as an omitted field.
-* Documented words are case-insensitive, and numbers can be sent as text.
+* Upper and lower case do not matter in values from a fixed list, such as `SMS`. Numbers can be sent as text.
 * Every error has a stable code in the header `X-Error-Code`, which `/api/docs/errors/` explains.
 * Clients should ignore keys of responses that they do not know: later releases add keys.
 """
@@ -49,7 +49,7 @@ PARAMETERS: dict[str, Any] = {
         "name": "page_size",
         "in": "query",
         "schema": _ID,
-        "description": "How many items a page has, together with `page`.",
+        "description": "How many items a page has, if `page` is sent.",
     },
     "limit": {
         "name": "limit",
@@ -87,7 +87,7 @@ SECURITY = {
     "apiKey": {
         "type": "http",
         "scheme": "bearer",
-        "description": "An API key, in the place of an access token.",
+        "description": "An API key instead of an access token.",
     },
     "accessCookie": {
         "type": "apiKey",
@@ -99,7 +99,7 @@ SECURITY = {
 
 
 class Generator(SchemaGenerator):
-    """Describes the routes, each once: with the slash at its end."""
+    """Describes each route once, with the slash at its end."""
 
     def __init__(self, examples: Examples) -> None:
         super().__init__()
@@ -124,12 +124,12 @@ class Generator(SchemaGenerator):
 
 
 def areas() -> list[Area]:
-    """Return what the apps describe."""
+    """Return the areas that the apps describe."""
     return [area for name in MODULES for area in import_module(name).AREAS]
 
 
 def descriptions() -> dict[tuple[str, str], Described]:
-    """Return the area, the id and the description of each operation, by name of the route and method."""
+    """Return the area, the id and the description of each operation, by (name of the route, method)."""
     found: dict[tuple[str, str], tuple[str, str, Operation]] = {}
     for area in areas():
         for key, operation_id, operation in area.each():
@@ -139,7 +139,7 @@ def descriptions() -> dict[tuple[str, str], Described]:
 
 
 def build(examples: Examples) -> dict[str, Any]:
-    """Return the document with these examples. drf-spectacular's statistics contain the warnings."""
+    """Return the document with these examples. Warnings are added to drf-spectacular's GENERATOR_STATS."""
     generator = Generator(examples)
     paths = generator.parse(None, public=True)
     components = {
@@ -174,7 +174,7 @@ def document() -> dict[str, Any]:
 
 
 def _add_named(document: dict[str, Any]) -> None:
-    """Add the named shapes to which the document refers, and those to which they refer."""
+    """Add the named shapes to which the document refers, directly or through other named shapes."""
     schemas = document["components"]["schemas"]
     while missing := {
         name for name in _references(document, "schemas") if name not in schemas and name in NAMED

@@ -1,6 +1,7 @@
-"""The examples in the schema: the documented requests and responses of `tests/golden/`, which a server does not have.
+"""The examples in the schema: the documented requests and responses of `tests/golden/`.
 
-`manage.py schema` copies them into `examples.json`, with a value in place of each placeholder.
+Servers are installed without the tests, so `manage.py schema` copies the examples into `examples.json`, with
+a value in place of each placeholder.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class Examples:
 
 
 def collected(folder: Path, described: dict[tuple[str, str], str], routes: list[Route]) -> Examples:
-    """Return the examples of the golden files. `described` are the ids of operations by name of the route and method."""
+    """Return the examples of the golden files. `described` has the id of each operation, by (route name, method)."""
     stored: dict[str, dict[str, Any]] = {}
     for name, document in _documents(folder):
         request = document["request"]

@@ -26,7 +26,7 @@ Described = tuple[str, str, Operation]  # the area, the id and the operation
 
 
 class Inspector(AutoSchema):
-    """Describes one operation. drf-spectacular maps the standard serializer fields, and the rest is said by iris's own."""
+    """Describes one operation. drf-spectacular maps standard serializer fields; iris's own fields have a `json_schema`."""
 
     def __init__(
         self, route: Route, described: Described | None, components: dict[str, Schema], examples: Any
@@ -209,10 +209,10 @@ def is_file(schema: Any) -> bool:
 
 
 def _by_media_type(full: Schema) -> dict[str, Schema]:
-    """Return the body as JSON if it needs no files, and as multipart if it can have files.
+    """Return the schemas of a body: as JSON unless it must have files, and as multipart if it can have files.
 
-    iris reads every body as a form, too. That is said once for all operations, because generated clients have a type for
-    each content type.
+    iris also reads every body as a form. Only the introduction of the document says so: generated clients have a type for
+    each content type of each operation, and would get a third one here.
     """
     properties = full.get("properties", {})
     files = {name for name, one in properties.items() if is_file(one)}

@@ -22,15 +22,15 @@ V0_PAGES, V1_PAGES = "v0", "v1"
 class Operation:
     """One operation.
 
-    `id` is the stable name that generated clients have for it. If several methods do the same, the ids of the second and the
-    following methods end with the method (`_by_post`).
+    Generated clients name their functions after `id`, so it never changes. If several methods do the same, the ids of the
+    second and the following methods end with the method (`_by_post`).
 
-    `body` is what parses the body, or several of them of which one fits. With `more_files`, a multipart body can have files
-    that are no fields of it. `query` parses the query string, `filters` are those of a list, and `pages` says how a list is
-    paginated. `parameters` are all other parameters, by name. `answers` are the successful responses by status.
+    `body` parses the request body. If it is a tuple, one of its members fits. With `more_files`, a multipart body can have
+    further files, under any names. `query` parses the query string, `filters` are those of a list, and `pages` says how a
+    list is paginated. `parameters` are all other parameters, by name. `answers` are the successful responses by status.
 
-    Errors that follow from the rest are added: those of authentication, of unreadable bodies, of ids and so on. `refuses`
-    has the statuses of all others.
+    The schema adds the errors that follow from the other fields: of authentication, of unreadable bodies, of unknown ids and
+    so on (`refusals`). `refuses` lists the statuses of all other errors.
     """
 
     id: str

@@ -17,7 +17,7 @@ METHODS = ("get", "post", "put", "patch", "delete")
 class Route:
     """One path with all its methods. Each route exists without and with a slash at its end; `path` has the slash.
 
-    `actions` are the names of the functions of the view by method, in lower case.
+    `actions` maps each method, in lower case, to the name of the view's function.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Route:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """Return the converters of the parameters in the path."""
+        """Return the name and the converter of each parameter in the path."""
         return {name: converter for converter, name in re.findall(r"<(?:(\w+):)?(\w+)>", self.path)}
 
 

@@ -1,6 +1,6 @@
 """A short notation for the JSON of responses.
 
-A dict describes an object, a list of one item describes an array, and a `Schema` is JSON Schema as it is::
+A dict describes an object, a list of one item describes an array, and a `Schema` is JSON Schema itself::
 
     V0_LIST = named("V0List", {"id": INT, "name": TEXT, "tags": [TEXT], "import?": {"status": TEXT}})
 
@@ -55,7 +55,7 @@ def named(name: str, shape: Shape, *, about: str = "") -> Schema:
 
 
 def words(listed: Iterable[object]) -> Schema:
-    """Return the schema of one of a few words. A word that is listed twice counts once."""
+    """Return the schema of a text that must be one of these words. A word that is listed twice counts once."""
     return Schema(type="string", enum=[str(word) for word in dict.fromkeys(listed)])
 
 
@@ -123,7 +123,7 @@ def enveloped(data: Shape | None = None) -> Schema:
 
 
 def v1_page(results: Shape, more: Mapping[str, Shape] | None = None, *, total_pages: bool = True) -> Schema:
-    """Return the keys that v1 has around a page of a list, and `more` beside them."""
+    """Return the schema of a page of a v1 list: the results, the keys of pagination, and `more` keys."""
     return schema_of(
         {
             "count": INT,

@@ -22,7 +22,7 @@ from iris.page_policy import POLICY, as_header
 JSON, YAML = "application/vnd.oai.openapi+json; version=3.1", "application/vnd.oai.openapi; version=3.1"
 MAX_AGE_SECONDS = 300
 # Redoc's script creates <style> elements: empty ones, which it fills with rules, and one whose text is always the same.
-# They are allowed by the hashes of their texts. The test in a browser finds others.
+# They are allowed by the hashes of their texts. If a new Redoc creates others, the browser test fails.
 REDOC_STYLES = (
     "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='",
     "'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='",
