@@ -1,4 +1,4 @@
-"""Change an account's opt-out list: what members and API keys do, one number or a file at a time."""
+"""Change an account's opt-out list on behalf of members and API keys, by single numbers or by a file."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CHANNELS: dict[str, Channel | None] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """How many numbers were sent, each once, and how many of them were not on the list before."""
+    """How many different numbers were sent, and how many of them are new on the list, or listed for more channels."""
 
     numbers: int
     added: int
@@ -49,7 +49,7 @@ def list_numbers(
 ) -> Listed:
     """Add numbers to the account's opt-out list. Raises InvalidInput for an impossible number; nothing changes then.
 
-    `evidence` is stored with each number, together with who acts. It says, for example, in which campaign the person is.
+    Each number is stored with the actor and with `evidence`, for example the campaign of the person.
     """
     read = _reader()
     found = []
@@ -151,5 +151,5 @@ def _way_of_actor() -> OptOutWay:
 
 
 def _masked(number: str) -> str:
-    """Return a number as the audit log shows it: nobody can erase what is in the log."""
+    """Return only the end of a number, for the audit log: nobody can erase a number from the log."""
     return f"…{number[-2:]}"

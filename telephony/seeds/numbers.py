@@ -57,12 +57,12 @@ def set_numbers(*, account: Account, numbers: Sequence[object]) -> list[str]:
 
 
 def item_of(batch: int, place: int) -> int:
-    """Return the item of the delivery to the seed number at this place. No two batches have the same item."""
+    """Return the `item` for the delivery to the seed number at this place. It is unique over all batches."""
     return batch * MAX_NUMBERS + place
 
 
 def sent_to(batch: int) -> dict[int, str]:
-    """Return the seed numbers that have got the SMS of this batch, by their places at that time."""
+    """Return the seed numbers to which the SMS of this batch was queued, by the place that each had then."""
     rows = Delivery.objects.filter(purpose=Purpose.SEED, batch=batch).values_list("item", "to")
     return {item - item_of(batch, 0): to for item, to in rows}
 
