@@ -33,7 +33,7 @@ from tests.console.test_carriers import make_figures
 from tests.console.test_operator import PAGES as OPERATOR_PAGES
 from tests.console.test_operator import address, set_up_second_factor
 from tests.console.test_pages import readable
-from tests.console.world import client_for, make_world, record_worker
+from tests.console.world import CHARTS, client_for, make_world, record_worker
 from tests.factories import make_account, make_campaign, make_user, owner_of
 from tests.live import wait_for
 from tests.telephony.carriers.sandboxing import sent
@@ -209,6 +209,7 @@ def test_every_page_fits_its_window_in_both_languages(
                 "list-export",
                 "number-release",
                 "conversation",
+                *CHARTS,
             ):
                 continue
             page.goto(live_server.url + world.address(name))
