@@ -279,6 +279,24 @@ def _has_ended() -> bool:
     return not Run.objects.filter(status=RunStatus.RUNNING).exists()
 
 
+def test_charts_of_outcomes_are_drawn_in_the_colours_of_the_page(page: Any, live_server: LiveServer) -> None:
+    world = make_world()
+    sign_in(page, client_for(world.owner), live_server)
+    for width, size in ((360, "small"), (800, "medium"), (1440, "large")):
+        page.set_viewport_size({"width": width, "height": 740})
+        page.goto(live_server.url + world.address("home"))
+        for chart in page.locator(".chart img").all():
+            chart.evaluate("chart => chart.decode()")  # fails for a broken image
+            assert f"size={size}" in chart.evaluate("chart => chart.currentSrc")
+    page.locator(".chart a").first.click()
+    fills = set()
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        fills.add(page.locator(".completed rect").first.evaluate("bar => getComputedStyle(bar).fill"))
+    assert len(fills - {"none", "rgb(0, 0, 0)"}) == 2
+    assert "Reached" in page.locator(".completed title").first.text_content()
+
+
 def test_a_page_is_usable_without_a_mouse(page: Any, live_server: LiveServer) -> None:
     account = make_account(name="Ward office", credits=5)
     sign_in(page, client_for(owner_of(account)), live_server)
