@@ -6,8 +6,10 @@ An image cannot use the style sheets of the page that shows it, so it contains t
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from functools import cache
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +40,9 @@ SIZES = {
     "medium": Size(width=540, height=220, window="62rem"),
     "large": Size(width=900, height=250),
 }
-LETTERS = 14  # the height of letters in pixels
-LABEL_GAP = 20  # between two labels of the horizontal axis, in pixels
+LETTERS = 13  # the height of letters in pixels
+LABEL_GAP = 12  # between two labels of the horizontal axis, in pixels
+PLOT_SHARE = 0.7  # of the width of an image is left for bars, beside the numbers of the vertical axis
 MAX_STEPS = 4  # of the vertical axis
 
 STYLE = Style(
@@ -52,14 +55,10 @@ STYLE = Style(
     major_guide_stroke_dasharray="none",
 )
 RULES = """
+svg { background: var(--card); }
 text { fill: var(--quiet); }
 .background { fill: none; }
 .axis .line { stroke: var(--line); fill: none; }
-"""
-# The labels of narrow bars would stick out at both ends of the horizontal axis, and be cut off.
-NARROW = """
-.axis.x .guides:first-of-type text { text-anchor: start; }
-.axis.x .guides:last-of-type text { text-anchor: end; }
 """
 _COLOURS = re.compile(r":root \{[^}]*\}|@media \(prefers-color-scheme: dark\) \{\s*:root \{[^}]*\}\s*\}")
 _OF_LEGEND = re.compile(r"\.legend (\.\w+ \{ fill: [^}]*\})")
@@ -69,19 +68,17 @@ def draw(chart: Chart, size: Size) -> bytes:
     """Return the image, as a document of SVG in UTF-8. At least one bar must have a height."""
     steps = steps_to(chart.highest.total)
     labels = [bar.at_axis for bar in chart.bars]
-    room = max(len(label) for label in labels) * LETTERS * 0.6 + LABEL_GAP
-    is_narrow = size.width / len(labels) < room
     drawing = pygal.StackedBar(
         width=size.width,
         height=size.height,
         style=STYLE,
-        css=["file://graph.css", f"inline:{colours()}{RULES}{NARROW if is_narrow else ''}"],
+        css=["file://graph.css", f"inline:{colours()}{RULES}"],
         js=[],
         no_prefix=True,
         show_legend=False,  # the page has it
         margin=8,
         x_labels=labels,
-        x_labels_major=_evenly(labels, most=max(2, int(size.width * 0.9 / room))),
+        x_labels_major=_some(labels, size.width),
         show_minor_x_labels=False,
         truncate_label=-1,
         y_labels=steps,
@@ -127,11 +124,16 @@ def colours() -> str:
     )
 
 
-def _evenly(labels: list[str], *, most: int) -> list[str]:
-    """Return at most this number of labels, at even distances, with the first and the last."""
-    last = len(labels) - 1
-    count = min(most, len(labels))
-    return labels if count < 2 else [labels[round(last * place / (count - 1))] for place in range(count)]
+def _some(labels: list[str], width: int) -> list[str]:
+    """Return the labels that have room in an image of this width: one for each group of bars, in its middle."""
+    widest = max(_letters(label) for label in labels) * LETTERS * 0.6 + LABEL_GAP
+    group = min(ceil(len(labels) * widest / (PLOT_SHARE * width)), len(labels))
+    return labels[(group - 1) // 2 : len(labels) // group * group : group]
+
+
+def _letters(text: str) -> int:
+    """Count what takes room: signs above and below letters take none."""
+    return sum(unicodedata.category(character) != "Mn" for character in text)
 
 
 def _finish(root: Any, chart: Chart) -> Any:

@@ -17,7 +17,7 @@ from telephony.models import DeliveryStatus
 
 @dataclass(frozen=True, kw_only=True)
 class Bar:
-    """A bar: its name in the table, the shorter one at the axis, and its counts in the order of the chart's outcomes."""
+    """A bar: its name in the table, a shorter one at the axis, and its counts in the order of the chart's outcomes."""
 
     label: str
     at_axis: str
@@ -75,7 +75,7 @@ def totals(found: History) -> list[Total]:
 def by_day(found: History) -> Chart:
     """Return the chart with a bar for each day, or for each week, which the axis names after its first day."""
     bars = [
-        (calendars.span(one.first, one.last), calendars.span(one.first, one.first), one.outcomes)
+        (calendars.span(one.first, one.last), calendars.without_year(one.first), one.outcomes)
         for one in found.days
     ]
     return _chart("outcomes-by-day", _("Outcomes by day"), _("Day"), found, bars)
@@ -83,7 +83,9 @@ def by_day(found: History) -> Chart:
 
 def by_hour(found: History) -> Chart:
     """Return the chart with a bar for each hour of the day."""
-    bars = [(calendars.hour(hour), calendars.hour(hour), counts) for hour, counts in enumerate(found.hours)]
+    bars = [
+        (calendars.hour(hour), calendars.full_hour(hour), counts) for hour, counts in enumerate(found.hours)
+    ]
     return _chart("outcomes-by-hour", _("Outcomes by hour of the day"), _("Hour"), found, bars)
 
 

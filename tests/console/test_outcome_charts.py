@@ -197,11 +197,15 @@ def test_labels_of_the_horizontal_axis_do_not_overlap(size: str, days: int, lang
     axis = next(one for one in root.iter(f"{SVG}g") if one.get("class") == "axis x")
     labels = list(axis.iter(f"{SVG}text"))
     assert min(days, 2) <= len(labels) <= days
+    assert all(one.text for one in labels)
     places = [float(one.get("x", "")) for one in labels]
-    widest = 0.6 * chart_images.LETTERS * max(len(one.text or "") for one in labels)
+    half = 0.3 * chart_images.LETTERS * max(chart_images._letters(one.text or "") for one in labels)
     apart = [right - left for left, right in zip(places, places[1:], strict=False)]
-    # The first and the last label end where the bars end, so they are nearer to their neighbours.
-    assert not apart or min(apart) >= widest * (1 if days == len(labels) else 0.75)
+    assert min(apart, default=2 * half) >= 2 * half
+    plot = next(one for one in root.iter(f"{SVG}g") if one.get("class") == "plot")
+    begin = int(re.findall(r"\d+", plot.get("transform", ""))[0])
+    assert begin + places[0] - half >= 0
+    assert begin + places[-1] + half <= SIZES[size].width
 
 
 @pytest.mark.parametrize("highest", [1, 2, 3, 4, 5, 9, 10, 41, 100, 101, 999, 1_234_567, 10**12])
@@ -218,7 +222,7 @@ def test_the_vertical_axis_has_few_whole_numbers(highest: int) -> None:
 def test_an_image_has_the_colours_of_the_page_light_and_dark() -> None:
     (style,) = texts(drawn(make_history(days=1)), "style")
     for outcome in OUTCOMES:
-        assert re.search(rf"\.{charts.key_of(outcome)}\{{fill:var\(--\w+\)", style)
+        assert re.search(rf"\.{charts.key_of(outcome)}\{{fill:[^}}]*var\(--\w+\)", style)
     light, dark = style.split("@media (prefers-color-scheme:dark)")
     for name in set(re.findall(r"var\((--\w+)\)", style)) - {"--sans"}:
         assert f"{name}:#" in light
