@@ -34,6 +34,8 @@ def measure(scale: float) -> list[Row]:
         pages = {
             f"home, {behind}": home,
             "home, outcomes of a year": f"{home}?first=2026-01-01&last=2026-12-31",
+            "home, chart of a year by day": f"{home}outcomes/by-day.svg?first=2026-01-01&last=2026-12-31",
+            "home, chart of a year by hour": f"{home}outcomes/by-hour.svg?first=2026-01-01&last=2026-12-31",
             "list of campaigns": f"{home}campaigns/",
             "campaign": page,
             "campaign, its live part": f"{page}live/",

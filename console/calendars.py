@@ -38,9 +38,8 @@ def gregorian(day: date) -> str:
 
 def bikram_sambat(day: date) -> str:
     """Return a day in Bikram Sambat, such as 15 Mangsir 2083; empty beyond the years that the calendar is known for."""
-    try:
-        converted = nepali_datetime.date.from_datetime_date(day)
-    except (ValueError, OverflowError, IndexError):
+    converted = _converted(day)
+    if converted is None:
         return ""
     month = BS_MONTHS[language()][converted.month - 1]
     if language() == ENGLISH:
@@ -48,14 +47,34 @@ def bikram_sambat(day: date) -> str:
     return in_digits(f"{converted.year} {month} {converted.day}")
 
 
+def without_year(day: date) -> str:
+    """Return a day in the calendar that the language uses first, such as 30 Nov or मंसिर १५."""
+    converted = None if language() == ENGLISH else _converted(day)
+    if converted is None:
+        return in_digits(f"{day.day} {AD_MONTHS[language()][day.month - 1]}")
+    return in_digits(f"{BS_MONTHS[language()][converted.month - 1]} {converted.day}")
+
+
+def _converted(day: date) -> nepali_datetime.date | None:
+    try:
+        return nepali_datetime.date.from_datetime_date(day)
+    except (ValueError, OverflowError, IndexError):
+        return None
+
+
 def clock(moment: datetime) -> str:
     """Return the time of day in the current time zone, such as 14:05."""
     return in_digits(f"{timezone.localtime(moment):%H:%M}")
 
 
+def full_hour(number: int) -> str:
+    """Return the time at which an hour of the day begins, such as 14:00."""
+    return in_digits(f"{number:02}:00")
+
+
 def hour(number: int) -> str:
     """Return an hour of the day, such as 14:00–15:00."""
-    return in_digits(f"{number:02}:00–{(number + 1) % 24:02}:00")
+    return f"{full_hour(number)}–{full_hour((number + 1) % 24)}"
 
 
 def span(first: date, last: date) -> str:

@@ -1,42 +1,31 @@
-"""Charts of outcomes: bars of stacked outcomes as shapes of SVG, and the sentences and the table that say the same.
-
-A chart is drawn without script and without styles of its own, so it obeys the policy of the pages and follows their colours.
-Each outcome is one path, so that a chart of a year stays small.
-"""
+"""Charts of outcomes: their bars, and the legend, which also has the totals. `console.chart_images` draws them."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
-from console.numerals import grouped
+from campaigns.reports.outcome_history import History
+from console import calendars
 from console.vocabulary import OUTCOMES, RECIPIENT
 from telephony.models import DeliveryStatus
-
-BAR, GAP = 10, 2  # in units of the drawing, which the page stretches to its own width
-HEIGHT = 100
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shape:
-    """All bars of one outcome. `key` is its style."""
-
-    key: str
-    path: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bar:
-    """A bar: its place, its title in words, and its counts in the order of the outcomes of the chart."""
+    """A bar: its name in the table, a shorter one at the axis, and its counts in the order of the chart's outcomes."""
 
-    x: int
     label: str
-    title: str
+    at_axis: str
     counts: list[int]
-    total: int
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,66 +40,75 @@ class Total:
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """`highest` is the sum of the highest bar, which is as high as the drawing. `step` is from one bar to the next."""
+    """Stacked bars. `page` is the name of the address of its image, `first_column` what its bars are."""
 
-    width: int
-    step: int
-    height: int
-    shapes: list[Shape]
+    page: str
+    title: Promise
+    first_column: Promise
+    outcomes: list[DeliveryStatus]
     bars: list[Bar]
-    highest: int
+
+    @property
+    def highest(self) -> Bar:
+        return max(self.bars, key=lambda bar: bar.total)
 
 
-def totals(counts: Counter[DeliveryStatus]) -> list[Total]:
+def key_of(outcome: DeliveryStatus) -> str:
+    """Return the class that the style sheet colours for this outcome."""
+    return outcome.name.lower()
+
+
+def totals(found: History) -> list[Total]:
     """Return the legend: the outcomes that occur, in the order of all pages."""
-    all_of_them = counts.total()
+    counts = found.total
     return [
         Total(
-            key=one.name.lower(),
+            key=key_of(one),
             label=RECIPIENT[one].label,
             count=counts[one],
-            share=100 * counts[one] / all_of_them,
+            share=100 * counts[one] / counts.total(),
         )
-        for one in OUTCOMES
-        if counts[one]
+        for one in _occurring(found)
     ]
 
 
-def chart(bars: Sequence[tuple[str, Counter[DeliveryStatus]]], *, shown: Iterable[str]) -> Chart:
-    """Draw a bar for each label and its outcomes. `shown` are the keys of the outcomes that the legend has."""
-    keys = set(shown)
-    outcomes = [one for one in OUTCOMES if one.name.lower() in keys]
-    highest = max((counts.total() for _, counts in bars), default=0)
-    tops = [0] * len(bars)  # how high each bar is so far, as a count
-    shapes = []
-    for outcome in outcomes:
-        parts = []
-        for place, (_, counts) in enumerate(bars):
-            if counts[outcome]:
-                bottom = HEIGHT - HEIGHT * tops[place] / highest
-                tops[place] += counts[outcome]
-                height = HEIGHT * counts[outcome] / highest
-                parts.append(f"M{place * BAR + GAP // 2} {bottom:.2f}h{BAR - GAP}v{-height:.2f}h{GAP - BAR}z")
-        shapes.append(Shape(key=outcome.name.lower(), path="".join(parts)))
+def by_day(found: History) -> Chart:
+    """Return the chart with a bar for each day, or for each week, which the axis names after its first day."""
+    bars = [
+        (calendars.span(one.first, one.last), calendars.without_year(one.first), one.outcomes)
+        for one in found.days
+    ]
+    return _chart("outcomes-by-day", _("Outcomes by day"), _("Day"), found, bars)
+
+
+def by_hour(found: History) -> Chart:
+    """Return the chart with a bar for each hour of the day."""
+    bars = [
+        (calendars.hour(hour), calendars.full_hour(hour), counts) for hour, counts in enumerate(found.hours)
+    ]
+    return _chart("outcomes-by-hour", _("Outcomes by hour of the day"), _("Hour"), found, bars)
+
+
+def _chart(
+    page: str,
+    title: Promise,
+    first_column: Promise,
+    found: History,
+    bars: Sequence[tuple[str, str, Counter[DeliveryStatus]]],
+) -> Chart:
+    outcomes = _occurring(found)
     return Chart(
-        width=BAR * len(bars),
-        step=BAR,
-        height=HEIGHT,
-        shapes=shapes,
+        page=page,
+        title=title,
+        first_column=first_column,
+        outcomes=outcomes,
         bars=[
-            Bar(
-                x=place * BAR,
-                label=label,
-                title=_title(label, counts, outcomes),
-                counts=[counts[one] for one in outcomes],
-                total=counts.total(),
-            )
-            for place, (label, counts) in enumerate(bars)
+            Bar(label=label, at_axis=at_axis, counts=[counts[one] for one in outcomes])
+            for label, at_axis, counts in bars
         ],
-        highest=highest,
     )
 
 
-def _title(label: str, counts: Counter[DeliveryStatus], outcomes: Sequence[DeliveryStatus]) -> str:
-    said = [f"{RECIPIENT[one].label} {grouped(counts[one])}" for one in outcomes if counts[one]]
-    return f"{label}: {', '.join(said) or grouped(0)}"
+def _occurring(found: History) -> list[DeliveryStatus]:
+    counts = found.total
+    return [one for one in OUTCOMES if counts[one]]

@@ -18,6 +18,7 @@ from console.views import (
     operator,
     opt_outs,
     otps,
+    outcome_charts,
     people,
     phone,
     recipients,
@@ -63,6 +64,8 @@ of_campaign: list[URLPattern | URLResolver] = [
 
 of_account: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
+    path("outcomes/by-day.svg", outcome_charts.by_day, name="outcomes-by-day"),
+    path("outcomes/by-hour.svg", outcome_charts.by_hour, name="outcomes-by-hour"),
     path("campaigns/", campaigns.campaigns, name="campaigns"),
     path("campaigns/new/", steps.new, name="new-campaign"),
     path("campaigns/example/", people.example, name="example-sheet"),

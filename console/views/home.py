@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, cast
+from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -14,8 +15,9 @@ from accounts.models import User
 from accounts.permissions import Permission
 from campaigns.models import Campaign
 from campaigns.reports import outcome_history, overview
-from console import calendars, charts, live, vocabulary
+from console import charts, live, vocabulary
 from console.access import SEEN_ACCOUNT, page
+from console.chart_images import SIZES
 from console.errors import sentence_of
 from console.periods import chosen_days
 from console.render import render_page
@@ -74,15 +76,10 @@ def _history(request: ConsoleRequest) -> dict[str, Any]:
         found = outcome_history.history(account=request.visit.account, first=first, last=last)
     except InvalidInput as error:
         return {**shown, "problem": sentence_of(error)}
-    legend = charts.totals(found.total)
-    keys = [one.key for one in legend]
     return {
         **shown,
-        "legend": legend,
-        "by_day": charts.chart(
-            [(calendars.span(one.first, one.last), one.outcomes) for one in found.days], shown=keys
-        ),
-        "by_hour": charts.chart(
-            [(calendars.hour(hour), counts) for hour, counts in enumerate(found.hours)], shown=keys
-        ),
+        "legend": charts.totals(found),
+        "charts": [charts.by_day(found), charts.by_hour(found)],
+        "image_sizes": SIZES,
+        "days": urlencode({"first": first, "last": last}),
     }

@@ -33,7 +33,7 @@ from tests.console.test_carriers import make_figures
 from tests.console.test_operator import PAGES as OPERATOR_PAGES
 from tests.console.test_operator import address, set_up_second_factor
 from tests.console.test_pages import readable
-from tests.console.world import client_for, make_world, record_worker
+from tests.console.world import CHARTS, client_for, make_world, record_worker
 from tests.factories import make_account, make_campaign, make_user, owner_of
 from tests.live import wait_for
 from tests.telephony.carriers.sandboxing import sent
@@ -209,6 +209,7 @@ def test_every_page_fits_its_window_in_both_languages(
                 "list-export",
                 "number-release",
                 "conversation",
+                *CHARTS,
             ):
                 continue
             page.goto(live_server.url + world.address(name))
@@ -276,6 +277,24 @@ def _has_ended() -> bool:
     """Run the engine once. Return whether no run is running any more; one starts only in a week."""
     engine.run_all_loops_once()
     return not Run.objects.filter(status=RunStatus.RUNNING).exists()
+
+
+def test_charts_of_outcomes_are_drawn_in_the_colours_of_the_page(page: Any, live_server: LiveServer) -> None:
+    world = make_world()
+    sign_in(page, client_for(world.owner), live_server)
+    for width, size in ((360, "small"), (800, "medium"), (1440, "large")):
+        page.set_viewport_size({"width": width, "height": 740})
+        page.goto(live_server.url + world.address("home"))
+        for chart in page.locator(".chart img").all():
+            chart.evaluate("chart => chart.decode()")  # fails for a broken image
+            assert f"size={size}" in chart.evaluate("chart => chart.currentSrc")
+    page.locator(".chart a").first.click()
+    fills = set()
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        fills.add(page.locator(".completed rect").first.evaluate("bar => getComputedStyle(bar).fill"))
+    assert len(fills - {"none", "rgb(0, 0, 0)"}) == 2
+    assert "Reached" in page.locator(".completed title").first.text_content()
 
 
 def test_a_page_is_usable_without_a_mouse(page: Any, live_server: LiveServer) -> None:

@@ -112,6 +112,7 @@ def _addresses() -> dict[str, tuple[str, ...]]:
 
 
 ADDRESSES = _addresses()
+CHARTS = ("outcomes-by-day", "outcomes-by-hour")  # their addresses are images and not pages
 
 
 def make_world(*, size: int = 1, account: Account | None = None) -> World:
