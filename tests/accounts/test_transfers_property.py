@@ -38,7 +38,7 @@ class TransferModel(Model):
             return "invalid"
         if ("transfer", f"{cause}:out") in self.booked:
             same = self.booked["transfer", f"{cause}:out"] == (giver, amount)
-            return amount if same else "conflict"
+            return amount if same else "transferred_differently"
         if amount > self.balances[giver]:
             return "insufficient_credits"
         self.balances[giver] -= amount
