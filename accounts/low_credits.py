@@ -1,9 +1,9 @@
 """Tell the people who manage the credits of an account that few are left.
 
-A worker compares the balances with the levels that accounts chose (`Account.low_credit_level`) twice a minute, so nothing is
-added to the bookings themselves. A `LowCreditWarning` exists as long as the balance stays below the level. Only the process
-that inserts it writes the e-mails, in the same transaction. So each time that a balance falls below the level, each person
-gets one e-mail, however many processes look, and whenever one of them dies.
+A worker compares the balances with the levels that accounts chose (`Account.low_credit_level`) twice a minute, so
+bookings do no extra work. A `LowCreditWarning` exists as long as the balance stays below the level. Only the process
+that inserts it writes the e-mails, in the same transaction. So each person gets one
+e-mail each time a balance falls below the level, even if several processes compare at once or one of them dies.
 """
 
 from collections.abc import Sequence
@@ -22,9 +22,9 @@ BATCH_SIZE = 200
 
 @transaction.atomic
 def warn() -> int:
-    """Write the e-mails for accounts whose balance has fallen below their level. Return how many accounts that are.
+    """Write the e-mails for accounts whose balance has fallen below their level. Return how many accounts these are.
 
-    At most BATCH_SIZE of them; call it again for the others. Safe to run concurrently.
+    Handles at most BATCH_SIZE accounts; call it again for the others. Safe to run concurrently.
     """
     with connection.cursor() as cursor:
         cursor.execute(_FORGET)
@@ -41,7 +41,7 @@ def _mails(account_ids: Sequence[int]) -> list[mail.Draft]:
     people = _managers({pk for account in accounts for pk in (account.pk, account.parent_id) if pk})
     drafts = []
     for account in accounts:
-        # The members of the parent also act for a department, but one with managers of its own looks after itself.
+        # The members of the parent also act for a department, but get the e-mail only if it has no managers of its own.
         addresses = people.get(account.pk) or people.get(account.parent_id or 0, [])
         context = {
             "account": account,
@@ -64,7 +64,7 @@ def _managers(account_ids: set[int]) -> dict[int, list[str]]:
     return found
 
 
-# A warning ends when the balance is back, or when nobody wants to know any more. The next fall is told again.
+# A warning ends when the balance has recovered, or when the account has switched its level off. The next fall warns again.
 _FORGET = """
     DELETE FROM accounts_lowcreditwarning w USING accounts_account a
      WHERE a.id = w.account_id AND (a.low_credit_level IS NULL OR a.balance >= a.low_credit_level)

@@ -1,8 +1,8 @@
-"""Mark the recipients of a campaign whose number an earlier recipient of it has, too.
+"""Mark duplicates: recipients with the same number as an earlier recipient of the campaign.
 
-Recipients have no index of numbers (docs/architecture.md). So they are marked in ranges of ids, each in one pass over the
+Recipients have no index on numbers (docs/architecture.md). So they are marked in ranges of ids, each in one pass over the
 recipients up to its end. `Campaign.duplicates_marked_to` is the end of the last range: only marks up to this id are right.
-Recipients that cannot be called, because their number is invalid, are nobody's duplicates.
+Recipients with an invalid number are never duplicates.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from telephony.engine.failpoints import failpoint
 RANGE = 250_000  # recipients that are marked in one transaction
 # Requests mark the recipients of a campaign at once if it has at most this many. Workers mark larger ones.
 MARKED_IN_REQUEST = 100_000
-# Recipients that a request adds are marked at once if they are at least this share of all. So a client that adds many
-# recipients one by one does not read all of them each time.
+# A request marks the recipients that it has added if they are at least this share of all. Otherwise a client that adds many
+# recipients one by one would make the server read all of them each time.
 MIN_SHARE_OF_ADDED = 0.1
 
 
@@ -50,7 +50,7 @@ def mark_all(campaign_id: int) -> None:
 
 
 def mark_next(campaign_id: int) -> bool:
-    """Mark the next range of a campaign's recipients. Return whether all are marked then."""
+    """Mark the next range of a campaign's recipients. Return whether this was the last one."""
     with transaction.atomic():
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign_id)
         all_marked = _mark_range(campaign)
@@ -87,8 +87,8 @@ def _mark_range(campaign: Campaign) -> bool:
         return True
     with connection.cursor() as cursor:
         cursor.execute(
-            # A window, because its cost does not depend on the planner's guesses: a join of the same rows was quadratic
-            # when statistics were old. An array, because with a join the planner may read the recipients of all campaigns.
+            # A window function, because its cost does not depend on the planner's estimates: with old statistics, a join
+            # was quadratic. An array, because with a join the planner may read the recipients of all campaigns.
             """UPDATE campaigns_recipient SET duplicate = NOT duplicate
                 WHERE id = ANY (ARRAY(
                     SELECT id

@@ -35,6 +35,7 @@ OBJECTS: dict[str, Promise] = {
     "sender": pgettext_lazy("audit", "Senders"),
     "sheet": pgettext_lazy("audit", "Uploaded sheets"),
     "template": pgettext_lazy("audit", "Templates"),
+    "webhook": pgettext_lazy("audit", "Webhooks"),
 }
 
 # Actions whose details decide about the sentence have several, named action:variant.
@@ -130,6 +131,12 @@ SENTENCES: dict[str, Promise] = {
     "exported": gettext_lazy("%(who)s downloaded the audit log."),
     "wave_begun": gettext_lazy("%(who)s let the next wave of the campaign %(name)s begin."),
     "seed_numbers_changed": gettext_lazy("%(who)s changed the seed numbers. There are %(count)s now."),
+    "webhook_created": gettext_lazy("%(who)s created the webhook %(name)s."),
+    "webhook_changed": gettext_lazy("%(who)s changed the webhook %(name)s."),
+    "webhook_rotated": gettext_lazy("%(who)s gave the webhook %(name)s a new secret."),
+    "webhook_deleted": gettext_lazy("%(who)s deleted the webhook %(name)s."),
+    "webhook_disabled": gettext_lazy("%(who)s switched off the webhook %(name)s."),
+    "webhook_replayed": gettext_lazy("%(who)s sent %(count)s events again to the webhook %(name)s."),
     "opt_outs_added": gettext_lazy("%(who)s added %(count)s numbers to the opt-out list."),
     "opt_outs_added:one": gettext_lazy("%(who)s added the number %(name)s to the opt-out list."),
     "opt_out_removed": gettext_lazy("%(who)s removed the number %(name)s from the opt-out list."),
@@ -220,7 +227,7 @@ def _key(entry: AuditEntry) -> str:
 
 
 def _count(details: Mapping[str, Any]) -> int:
-    known = ("recipients", "contacts", "sessions", "numbers", "after")
+    known = ("recipients", "contacts", "sessions", "numbers", "after", "events")
     return next((int(details[name]) for name in known if details.get(name)), 0)
 
 

@@ -22,7 +22,7 @@ from telephony.engine.delivery_reports import apply_events
 from telephony.models import Channel, Delivery, SandboxMessage
 
 MAX_CHARACTERS, MAX_KEYS = 1_000, 20
-# Calls of the sandbox are short, so keys that come a little too late count, too: the carrier reports them afterwards.
+# Calls of the sandbox are short, so keys also count this long after the end of a call. The carrier then reports again.
 LATE = timedelta(seconds=60)
 _KEYS = re.compile(rf"[0-9*#]{{1,{MAX_KEYS}}}")
 _WITHOUT_RECIPIENT = frozenset({Fate.BUSY, Fate.NO_ANSWER, Fate.SILENT})
@@ -79,7 +79,7 @@ def press(*, message: SandboxMessage, keys: str) -> None:
             raise Conflict(f"More than {MAX_KEYS} keys cannot be pressed in one call.", code="too_many_keys")
         row.keys += keys
         row.save(update_fields=["keys"])
-        if row.report_at is None:  # the call has ended, and its last report is applied
+        if row.report_at is None:  # the last report was applied without these keys, so apply it again
             apply_events(_alias_of(row), [last_report(row)])
 
 

@@ -1,7 +1,7 @@
 """How the calls and SMS of an account ended, by day and by hour of the day, over any period.
 
-The figures are sums of `AccountOutcomeCount`, which a background task counts once a minute. So they cost the same for a
-million deliveries as for a thousand, and are at most some minutes old.
+The figures are sums of `AccountOutcomeCount`, which a background task updates once a minute. So a query costs the same for a
+million deliveries as for a thousand, and the figures are at most some minutes old.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ HOURS = 24
 
 @dataclass(frozen=True, kw_only=True)
 class Days:
-    """How the calls and SMS of a day ended, or of several days in a row. Both days are included."""
+    """How the calls and SMS of the days from `first` to `last` ended. Both days are included."""
 
     first: date
     last: date
@@ -103,7 +103,8 @@ def _in_bars(first: date, last: date, by_day: dict[date, Counter[DeliveryStatus]
 
 _NAMES = [outcome.name.lower() for outcome in OUTCOMES]
 _ADDED = ", ".join(f"sum({name}) AS {name}" for name in _NAMES)
-# Adding up the quarters first leaves few rows whose times must be converted to the zone, which costs most.
+# The counts are stored for each quarter of an hour. The inner query adds up the rows of a quarter first, because converting
+# times to the zone costs most, and few rows are left then.
 _SUMS = f"""
     SELECT day, hour, {_ADDED}
       FROM (SELECT *, (quarter AT TIME ZONE %(zone)s)::date AS day,

@@ -1,4 +1,4 @@
-"""Say what holds back the work of a campaign or of one recipient now: each reason has a stable code and a sentence.
+"""Say why a campaign, or one recipient, does not go on at this moment. Each reason has a stable code and a sentence.
 
 `CHECKS` is the registry. Each check looks at one kind of condition, with the functions that also decide: those of runs
 (`campaigns.runs`), of claims (`telephony.engine.held_back`) and of imports. A new rule of reaching people adds a check and
@@ -38,7 +38,7 @@ from telephony.models import Cause, Channel, Purpose
 
 
 class Hold(StrEnum):
-    """The codes of what holds a whole run back, or a recipient for whom nothing is queued."""
+    """The codes of the reasons that hold back a whole run, or a recipient for whom nothing is queued."""
 
     NOT_BEGUN = "not_begun"
     IMPORT = "import"
@@ -67,8 +67,8 @@ class Hold(StrEnum):
 class Reason:
     """A reason, with a `message` for people. `count` is how many calls and SMS it holds back, if they are queued.
 
-    `words` are those of the carrier or of the server in the message, and `values` the other figures in it, by name. With
-    them, the console says the same in the language of the page.
+    `words` are the part of the message that the carrier or the server wrote, in English. `values` are the figures in the
+    message, by name. The console puts both into its own translated sentence.
     """
 
     code: str
@@ -255,7 +255,7 @@ def _households(situation: Situation) -> Iterator[Reason]:
 
 
 def _deliveries(situation: Situation) -> Iterator[Reason]:
-    """Yield why queued deliveries are not due. Those of a paused run are not named again."""
+    """Yield why queued deliveries are not due. If the run is paused, `_run` has said so, and it is not repeated."""
     run = situation.run
     for one in situation.waiting:
         if one.wait is None or (
@@ -327,13 +327,13 @@ def _recipient(situation: Situation) -> Iterator[Reason]:
 
 
 def _of_wave(run: Run) -> dict[str, Any]:
-    """Return the number of the run's wave, and the share of it that must be reached if the run waits for that."""
+    """Return the number of the run's wave, and the share that it must reach; None if the run waits for a person."""
     rule = rules_of(run).waves
     waits_for_results = rule is not None and run.waits_since is None
     return {"wave": run.wave, "percent": rule.success_percent if rule and waits_for_results else None}
 
 
-# In the order of the answer. A rule of reaching people that holds something back adds its check here.
+# In the order of the result. A new rule of reaching people that can hold something back adds its check here.
 CHECKS: tuple[Check, ...] = (_recipient, _import, _run, _filling, _households, _server, _deliveries, _trunks)
 
 

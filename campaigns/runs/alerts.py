@@ -1,8 +1,9 @@
-"""Alerts: urgent runs whose calls ask to press a key by which people say that they have heard.
+"""Alerts: urgent runs whose calls ask people to press a key to confirm that they have heard the message.
 
-Of each household one number is called at a time, in the order of the recipients. When a call has ended for good and nobody
-has pressed the key, the next number of the household is due, and the hopper queues it. All changes of a household's states
-lock its rows in the order of their ids, in the transaction that ended the call or recorded the key.
+iris calls one number of each household at a time, in the order of the recipients. When the last try of a call has ended and
+nobody has pressed the key, the next number of the household becomes due, and the hopper queues its call. Code that changes
+the states of a household locks its rows in the order of their ids, in the transaction that ends the call or records the
+key.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ TO_CALL = (AlertState.WAITING, AlertState.DUE)
 
 
 class Added(NamedTuple):
-    """Ids of recipients of one chunk: whose calls are queued now, and who are spared because their household has heard."""
+    """Ids of recipients of one chunk.
+
+    Calls to the `called` are queued now. The `spared` are not called, because their household has already heard.
+    """
 
     called: set[int]
     spared: list[int]
@@ -49,7 +53,7 @@ def heard_rule(run: Run) -> HeardRule | None:
 
 
 def choose(run: Run, recipients: Sequence[Addressee]) -> Chosen:
-    """Choose one recipient of each household that has no number to be called or under way, and has not heard."""
+    """Choose the first recipient of each household in which nobody waits, is due, is being called, or has heard."""
     households = {one.pk: _household(run, one) for one in recipients}
     states = _states(run, households.values())
     to_call = []
@@ -64,8 +68,8 @@ def choose(run: Run, recipients: Sequence[Addressee]) -> Chosen:
 def add(run: Run, chosen: Chosen) -> Added:
     """Insert the recipients of a chunk.
 
-    Call it in the transaction that moves the run's cursor and so has locked the run. `choose` was called before it: a
-    household may have ended unheard since, and is then due.
+    Call it in the transaction that moves the run's cursor, because that transaction has locked the run. `choose` was called
+    before the lock. If the last call to a household has ended unheard since then, its next recipient is inserted as due.
     """
     ready = {one.pk for one in chosen.to_call}
     states = _states(run, chosen.households.values())
@@ -89,7 +93,7 @@ def add(run: Run, chosen: Chosen) -> Added:
 
 
 def due(run: Run, *, limit: int) -> list[Addressee]:
-    """Return the recipients that are to be called because nobody of their household has heard."""
+    """Return the recipients to call next, because the calls to their household so far have ended unheard."""
     ids = AlertRecipient.objects.filter(run=run, state=AlertState.DUE).order_by("recipient")
     return delivery_requests.addressees(
         Recipient.objects.filter(pk__in=list(ids.values_list("recipient", flat=True)[:limit])).order_by("pk")
@@ -110,9 +114,9 @@ def are_left(run: Run) -> bool:
 
 
 def stop_waiting(run: Run) -> list[int]:
-    """Let the recipients that still wait be called no more, and return their ids.
+    """Mark the recipients that wait or are due as stopped, so that nobody calls them; return their ids.
 
-    Call it in the transaction that ends the run's filling.
+    Call it in the transaction after which the hopper adds no more recipients of the run.
     """
     rows = AlertRecipient.objects.select_for_update().filter(run=run, state__in=TO_CALL).order_by("pk")
     locked = {row.pk: row.recipient_id for row in rows}
@@ -121,7 +125,7 @@ def stop_waiting(run: Run) -> list[int]:
 
 
 def heard_in(ended: Sequence[Changed], runs: Mapping[int, Run]) -> set[int]:
-    """Return the ids of these calls in which the key was pressed, or whose recipients pressed it before."""
+    """Return the ids of those ended calls whose recipients pressed the key, in this call or in an earlier one."""
     asked = [one for one in ended if one.channel is Channel.CALL and one.batch in runs]
     asked = [one for one in asked if heard_rule(runs[one.batch]) is not None]
     if not asked:
@@ -148,10 +152,11 @@ def pressed(answered: Sequence[MatchedResponse]) -> dict[int, set[int]]:
 
 
 def settle(run_id: int, *, have: Collection[int], have_not: Collection[int]) -> list[int]:
-    """Store which recipients have heard, and which have not although their calls have ended for good.
+    """Store which recipients have heard (`have`), and which have not after the last try (`have_not`).
 
-    The next numbers of the households in which nobody has heard are due. Returns the recipients who are spared. Call it in
-    the transaction that recorded this, with the run locked: the hopper, which adds recipients, waits for it.
+    If nobody in a household has heard, its next number becomes due. Returns the recipients who are spared. Call it in the
+    transaction that records the key or the end of the call, with the run locked: the hopper, which adds recipients, waits
+    for that lock.
     """
     by_household: dict[int, list[AlertRecipient]] = {}
     for row in _locked_households(run_id, {*have, *have_not}):
@@ -196,7 +201,7 @@ def _locked_households(run_id: int, recipients: Collection[int]) -> list[AlertRe
 
 
 def _states(run: Run, households: Iterable[int]) -> dict[int, set[int]]:
-    """Return the states of the members of these households that were added before, by household."""
+    """Return the states of the members of these households that the run has already added, by household."""
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT household, array_agg(DISTINCT state) FROM campaigns_alertrecipient
@@ -207,12 +212,12 @@ def _states(run: Run, households: Iterable[int]) -> dict[int, set[int]]:
 
 
 def _has_ended_unheard(states: set[int]) -> bool:
-    """Return whether nobody of a household is called or to be called, and nobody has heard."""
+    """Return whether all calls to a household have ended, none is to follow, and nobody has heard."""
     return states <= {AlertState.NOT_HEARD, AlertState.STOPPED}
 
 
 def _household(run: Run, recipient: Addressee) -> int:
-    """Return the household of a recipient as a number. A recipient without the tag is a household of their own."""
+    """Return a hash that identifies a recipient's household. A recipient without the tag is a household of their own."""
     rule = heard_rule(run)
     tag = None if rule is None or rule.household is None else recipient.tags.get(rule.household)
     name = "" if tag is None else " ".join(str(tag).split()).casefold()

@@ -21,7 +21,7 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")  # in the order of date
 _CHANNELS = {Channel.CALL: "calls", Channel.SMS: "sms"}
 _FIELDS = (*_CHANNELS.values(), "holidays", "time_zone")
 _MIDNIGHT = 24 * 60
-# Dates from this year on are of the calendar Bikram Sambat, in which 2070 began in the year 2013.
+# Dates from this year on are in the calendar Bikram Sambat. Its year 2070 began in 2013 AD.
 FIRST_YEAR_OF_BIKRAM_SAMBAT = 2070
 
 
@@ -43,7 +43,7 @@ class Window(NamedTuple):
 class CallingHours:
     """The hours of each channel by weekday, Monday first. A channel without hours is not limited.
 
-    `json` is what a client sent. The zone is part of it if the client named one, and in a run always (`in_zone`).
+    `json` is what a client sent. It has a time zone if the client named one. The hours of a run always have one (`in_zone`).
     """
 
     json: Mapping[str, Any]
@@ -78,15 +78,16 @@ class CallingHours:
         return cls(json=json, spans=spans, holidays=frozenset(holidays.values()), zone=zone)
 
     def in_zone(self, zone: ZoneInfo) -> dict[str, Any]:
-        """Return the hours as JSON that `parse` reads, with the zone in which they are meant: this one if none is named."""
+        """Return the hours as JSON that `parse` reads, with a time zone: their own, or this one if they have none."""
         return {"time_zone": zone.key, **self.json}
 
     def window(self, channel: Channel, at: datetime) -> Window:
-        """Return the hours of a channel that include `at`, from `at` on, otherwise the next ones after it."""
+        """Return the rest of the hours that include `at`; outside of the channel's hours, the next ones."""
         if channel not in self.spans:
             return Window(at, None)
         assert self.zone is not None
-        day = at.astimezone(self.zone).date() - timedelta(days=1)  # a zone can repeat or skip its midnight
+        # From the day before, because a change of clocks at midnight can move the end of its hours into this day.
+        day = at.astimezone(self.zone).date() - timedelta(days=1)
         while True:  # ends, because there are finitely many holidays
             for opens, closes in self._windows(channel, day):
                 assert closes is not None
@@ -102,8 +103,8 @@ class CallingHours:
             self._days[key] = [one for one in found if one.closes is not None and one.opens < one.closes]
         return self._days[key]
 
-    # Clocks that are set back show some times twice, and those that are set forward skip some. A window is as long as
-    # both readings of its times allow, so that nothing is submitted at a time that lies outside of the hours in one of them.
+    # When clocks are set back, some local times occur twice; when they are set forward, some do not occur. Such a time
+    # stands for two instants. A window opens at the later one and closes at the earlier one, so it is never too long.
     def _latest(self, day: date, minutes: int) -> datetime:
         return max(self._instants(day, minutes))
 

@@ -19,7 +19,7 @@ from telephony.models import Purpose
 
 
 def lock_counts(run: Run) -> None:
-    """Wait until no other transaction adds contacts to this account under a cap. Call it first in a transaction.
+    """Lock the contact counts of the account against other runs with a cap. Call it first in a transaction.
 
     Without it, two runs could count at the same time, and each could then add the last contact that is allowed.
     """
@@ -27,19 +27,19 @@ def lock_counts(run: Run) -> None:
 
 
 def over_cap(run: Run, cap: FrequencyCap, recipients: Sequence[Addressee]) -> set[int]:
-    """Return the ids of those recipients whose numbers would have too many contacts if all of these were contacted in order.
+    """Return the ids of the recipients who would exceed the cap if these recipients were contacted in this order.
 
-    The result is only certain until the transaction ends, and only with `lock_counts`.
+    The result is certain only after `lock_counts`, and until the end of that transaction.
     """
     since = timezone.now() - timedelta(days=cap.days)
-    here = Counter(one.to for one in recipients if one.to)  # an invalid number is nobody's
+    here = Counter(one.to for one in recipients if one.to)  # without those whose number is invalid
     counts = count_contacts(
         list(here),
         owner_id=run.campaign.owner_id,
         purpose=Purpose.CAMPAIGN,
         since=since,
         after=_oldest_delivery(run.campaign.owner_id, cap.days, run.pk, run.created_at),
-        # With fewer contacts, all of these recipients may be contacted.
+        # A number with fewer contacts cannot exceed the cap, even if all of these recipients are contacted.
         at_least=max(1, cap.contacts + 1 - max(here.values(), default=0)),
     )
     over = set()
@@ -58,9 +58,9 @@ def over_cap(run: Run, cap: FrequencyCap, recipients: Sequence[Addressee]) -> se
 def _oldest_delivery(owner_id: int, days: int, run_id: int, begun: datetime) -> int:
     """Return an id that is below the ids of all deliveries of this account that a cap can count.
 
-    All deliveries of a run have ended before the run has. So only the runs that have not ended before these days matter, and
-    each knows an id below those of its deliveries (`Run.after_delivery`). The result stays right while the given run is
-    live: runs that begin later have later deliveries.
+    A run ends after all of its deliveries. So only the runs that are live or ended within these days matter, and each has
+    stored an id below the ids of its deliveries (`Run.after_delivery`). `run_id` and `begun` are not used in the query: they
+    make the cache keep a result for each run. It stays right while that run is live: later runs have later deliveries.
     """
     since = timezone.now() - timedelta(days=days)
     runs = Run.objects.filter(Q(finished_at=None) | Q(finished_at__gt=since), campaign__owner=owner_id)

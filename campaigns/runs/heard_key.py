@@ -1,4 +1,4 @@
-"""The end of an alert's calls: the request to press a key, and the time to press it."""
+"""What follows the message in calls of an alert: the request to press a key, and a pause in which to press it."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def seconds_of(voice: str, speed: float) -> float:
 def with_request(
     messages: Sequence[Audio | None], *, voice: str, speed: float
 ) -> list[tuple[Audio | None, Script]]:
-    """Return the messages, each followed by the request, and the scripts of the calls: the key counts at any time.
+    """Return each message with the request after it, and the script of its call. The key counts during the whole call.
 
-    None stays None, and so does what becomes too long.
+    If a message is None, or becomes too long with the request, its result is None with an empty script.
     """
     _, request = request_of(voice, speed)
     pause = silence(SECONDS)

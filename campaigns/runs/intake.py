@@ -1,8 +1,8 @@
 """Choose which of a run's next recipients it contacts, and which its rules leave out. The hopper takes them in order.
 
-Duplicates are certain when the recipients are read. How often a number was contacted is certain only in the transaction that
-queues the deliveries (`confirm`). `take` counts, too, so that no speech is made and no credits are counted for recipients
-that will be left out.
+When recipients are read, it is certain which of them are duplicates. How often a number was contacted is certain only in the
+transaction that queues the deliveries (`confirm`). `take` already counts contacts, too, so that iris makes no speech and
+counts no credits for recipients that will be left out.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from telephony.models import FINAL, Channel, Delivery, Purpose
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Intake:
-    """The next recipients of a run, in its order, and why some of them are left out. `is_last`: no others follow."""
+    """The next recipients of a run, in order, and why some of them are left out. `is_last`: no others follow."""
 
     recipients: list[Addressee]
     left_out: Mapping[int, LeftOut]
@@ -40,7 +40,7 @@ class Intake:
         return replace(self, left_out={**self.left_out, **dict.fromkeys(ids, reason)}) if ids else self
 
     def first(self, count: int) -> Intake:
-        """Return the part that ends before the recipient after the first `count` contacts."""
+        """Return the beginning of this intake: at most `count` contacts, and the recipients left out before the next one."""
         contacts = self.contacts
         if len(contacts) <= count:
             return self
@@ -60,9 +60,9 @@ class Intake:
 def contacts_among(
     recipients: QuerySet[Recipient], count: int, *, campaign: Campaign, rules: ContactRules
 ) -> tuple[QuerySet[Recipient], int]:
-    """Return those of these `count` recipients that a run with these rules may contact, and their number.
+    """Return the recipients, out of these `count`, that a run with these rules may contact, and their number.
 
-    It leaves out the recipients of a locked campaign that are known to be duplicates. Raises InvalidInput if all are.
+    Leaves out known duplicates. The campaign must be locked. Raises InvalidInput if all recipients are duplicates.
     """
     if not rules.once_per_number:
         return recipients, count
@@ -88,7 +88,7 @@ def is_ready(run: Run) -> bool:
 def take(run: Run, *, limit: int, count_contacts: bool) -> Intake:
     """Return the run's next recipients, at most `limit` and no more than its wave has room for.
 
-    Without `count_contacts`, the frequency cap is not looked at before `confirm`.
+    Without `count_contacts`, only `confirm` applies the frequency cap.
     """
     recipients = addressees(run.untouched()[:limit])
     taken = Intake(recipients=recipients, left_out={}, is_last=len(recipients) < limit)
@@ -104,7 +104,7 @@ def take(run: Run, *, limit: int, count_contacts: bool) -> Intake:
 
 
 def confirm(run: Run, taken: Intake) -> Intake:
-    """Return the recipients with everybody left out whom the frequency cap forbids. Call it first in a transaction.
+    """Leave out the recipients over the frequency cap, now for certain. Call it first in a transaction.
 
     Until the transaction ends, no other run of the account can contact anybody under a cap.
     """

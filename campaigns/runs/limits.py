@@ -49,9 +49,9 @@ class FrequencyCap:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WaveRule:
-    """The sizes of the waves, in recipients. After the last of them, all others follow.
+    """The sizes of the waves, in recipients. All other recipients follow after the last of these waves.
 
-    With `success_percent`, the next wave begins by itself when at least this share of the wave was reached.
+    With `success_percent`, the next wave begins by itself as soon as this share of the present wave was reached.
     """
 
     sizes: tuple[int, ...]
@@ -84,12 +84,12 @@ class WaveRule:
         return shown if self.success_percent is None else {**shown, "success_percent": self.success_percent}
 
     def size(self, wave: int) -> int | None:
-        """Return how many recipients the wave with this number has, from 1 on; None if all others."""
+        """Return the size of a wave; None if it has all other recipients. The first wave has the number 1."""
         return self.sizes[wave - 1] if wave <= len(self.sizes) else None
 
 
 def _fields(sent: object, rule: type, *, name: str, example: str) -> Mapping[str, Any]:
-    """Return an object with no other fields than the rule has. Raises InvalidInput."""
+    """Return the object that was sent. Raises InvalidInput if it is no object, or has fields that the rule does not have."""
     if not isinstance(sent, Mapping):
         raise InvalidInput(f"This must be an object, such as {example}.")
     known = tuple(rule.__annotations__)

@@ -18,7 +18,7 @@ MIN_DELAY_SECONDS, MAX_DELAY_SECONDS = 1, 7 * 24 * 3600
 
 
 class Outcome(StrEnum):
-    """The outcomes of a try after which there can be another. Each names itself alone: `unanswered` is not `busy`."""
+    """The outcomes of a try that a rule can retry. They do not overlap: `unanswered` does not include `busy`."""
 
     BUSY = "busy"
     UNANSWERED = "unanswered"
@@ -33,14 +33,14 @@ class Backoff(StrEnum):
     EXPONENTIAL = "exponential"
 
 
-# The only outcome of an SMS after which there can be another try.
+# The outcomes of an SMS that a rule can retry.
 OF_SMS = frozenset({Outcome.FAILED})
 _FIELDS = ("tries", "on", "delay_seconds", "backoff")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RetryRule:
-    """At most `tries` tries for each recipient. `delays` has the seconds before the second try, by the first outcome."""
+    """At most `tries` tries for each recipient. `delays` has the seconds before the second try, by outcome of the first."""
 
     tries: int
     delays: Mapping[Outcome, int]
@@ -90,11 +90,11 @@ class RetryRule:
         return self.tries if Outcome.HUNGUP in self.delays else 1
 
     def delay_seconds(self, outcome: Outcome, *, after: int) -> int:
-        """Return how long the recipient is left alone after the try with this number."""
+        """Return the seconds between the try with the number `after`, which ended with this outcome, and the next try."""
         return self.delays[outcome] * (2 ** (after - 1) if self.backoff is Backoff.EXPONENTIAL else 1)
 
     def delay(self, ended: Changed) -> timedelta | None:
-        """Return after which time a recipient is tried again whose try has ended; None if it was the last."""
+        """Return the time from the end of this try to the next one; None if it was the last try."""
         outcome = outcome_of(ended)
         if outcome not in self.delays or ended.try_number >= self.tries:
             return None
@@ -112,7 +112,7 @@ def outcome_of(ended: Changed) -> Outcome | None:
 
 
 def _delays(sent: Mapping[str, Any]) -> dict[Outcome, int]:
-    """Return the delay after each outcome: one for all that `on` lists, or that which `on` gives each."""
+    """Return the delay after each outcome: `delay_seconds` if `on` is a list, otherwise the values of `on`."""
     on = sent.get("on")
     if not isinstance(on, list | tuple | Mapping) or not on:
         raise InvalidInput(f"“on” must list the outcomes to retry. They are: {', '.join(Outcome)}.")

@@ -1,7 +1,7 @@
 """The rules of reaching people: who is contacted, how often, and at which times. The only place that decides this.
 
-An account has rules for all of its campaigns, and a campaign can have others, or none. What holds when a run begins is
-frozen into it. Later changes concern later runs.
+An account has rules for all of its campaigns. A campaign can replace each of them, or switch it off. When a run begins, it
+stores the rules of that moment; later changes apply only to later runs.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ class SentRules(TypedDict, total=False):
     waves: dict[str, Any] | None
 
 
-# Sent instead of a rule of a campaign, it takes that rule away, and the rule of the account holds again.
+# Sent instead of a rule, this value removes the campaign's own rule. Then the account's rule applies again.
 OF_ACCOUNT: Final[Any] = object()
 RULES = tuple(SentRules.__annotations__)
-# What a run has frozen beside these: the rule of an urgent run, which no campaign stores.
+# A run can also store the rule of an urgent run. Campaigns never store it.
 URGENT = "urgent"
 # A lower value goes first. OTPs have 0.
 URGENT_PRIORITY, PRIORITY = 5, 10
@@ -94,7 +94,7 @@ class ContactRules:
         return Window(at, None) if self.hours is None else self.hours.window(channel, at)
 
     def next_try(self, ended: Changed, at: datetime) -> Window | None:
-        """Return when a recipient is tried again whose try has ended `at` this time; None if it was the last try."""
+        """Return when to try a recipient again after the try that ended at `at`; None if that was the last try."""
         delay = None if self.retry is None else self.retry.delay(ended)
         return None if delay is None else self.window(ended.channel, at + delay)
 
@@ -113,9 +113,9 @@ def _parsed(frozen: str) -> ContactRules:
 
 
 def chosen_rules(campaign: Campaign, *, urgent: UrgentRule | None = None) -> dict[str, Any]:
-    """Return the rules that a run of this campaign begins with: its own, otherwise those of the account.
+    """Return the rules for a new run of this campaign: the campaign's own, otherwise those of the account.
 
-    An urgent run has only those that it obeys.
+    An urgent run gets only the rules that it obeys.
     """
     account = campaign.owner
     of_account = {name: getattr(account, name) for name in RULES}
@@ -134,7 +134,7 @@ def chosen_rules(campaign: Campaign, *, urgent: UrgentRule | None = None) -> dic
 def read_rules(sent: Mapping[str, Any], *, service: Service) -> dict[str, Any]:
     """Return the rules for a campaign as they are stored; None stands for no rule.
 
-    Raises InvalidInput for wrong rules, and for one that can never apply to what this campaign sends.
+    Raises InvalidInput for a wrong rule, and for a rule that can never apply to the calls or SMS of this service.
     """
     rules: dict[str, Any] = {}
     for name, rule in sent.items():
@@ -152,7 +152,7 @@ def read_rules(sent: Mapping[str, Any], *, service: Service) -> dict[str, Any]:
 
 
 def merge_rules(stored: Mapping[str, Any], sent: Mapping[str, Any], *, service: Service) -> dict[str, Any]:
-    """Return the rules of a campaign, as they are stored, after these were sent. Raises the errors of `read_rules`."""
+    """Return the `stored` rules of a campaign, changed by the rules that were `sent`. Raises the errors of `read_rules`."""
     kept = {name: rule for name, rule in stored.items() if sent.get(name) is not OF_ACCOUNT}
     read = read_rules({name: rule for name, rule in sent.items() if rule is not OF_ACCOUNT}, service=service)
     return kept | read

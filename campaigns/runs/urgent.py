@@ -1,7 +1,7 @@
-"""Urgent runs: who may break which rules, with a stated reason, and what follows for people who have not heard.
+"""Urgent runs: the stated reason, the rules that they ignore, and what iris does for people who have not heard the message.
 
-An urgent run goes before all others and outside of calling hours, caps and waves. Its rule is sent with the request that
-begins it, and is not stored with the campaign: the next run is an ordinary one.
+An urgent run goes before all others, and ignores calling hours, frequency caps and waves. Its rule is sent with the request
+that begins it, and is not stored with the campaign: the next run is an ordinary one.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class OptOutsHold(NotAllowed):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HeardRule:
-    """Calls ask to press a key by which people say that they have heard.
+    """Calls ask people to press a key to confirm that they have heard the message. People who pressed it “have heard”.
 
-    With `sms`, a number that has not heard receives an SMS. `household` is a tag: numbers with the same value of it belong
-    to one household. One of them is called at a time, until one has heard.
+    With `sms`, a number that has not heard receives an SMS. `household` is a tag: numbers with the same value of the tag are
+    one household. iris calls one number of a household at a time, until one has heard.
     """
 
     sms: bool = False
@@ -93,9 +93,9 @@ class UrgentRule:
 
 
 def check_urgent(rule: UrgentRule, campaign: Campaign, *, sent: Mapping[str, Any]) -> None:
-    """Raise InvalidInput if the rule contradicts the campaign or other rules `sent`, and OptOutsHold.
+    """Raise InvalidInput if the rule contradicts the campaign or other rules that were `sent`.
 
-    The permission is checked where the request arrives.
+    Raises OptOutsHold if the account does not allow `past_opt_outs`. The views check the permission.
     """
     if obeyed := [name for name in IGNORED if sent.get(name) is not None]:
         raise _wrong(f"An urgent run ignores “{obeyed[0]}”. Send one of them, not both.")

@@ -1,4 +1,4 @@
-"""Waves: a run contacts its first recipients, then waits until a person lets it go on, or until enough were reached.
+"""Waves: a run contacts its first recipients, then waits until a person starts the next wave, or enough were reached.
 
 A run in waves has `wave_room`: how many recipients it may still contact before it must wait. The hopper counts it down in
 the transaction that queues them. At zero it queues nothing more, and the run waits, with the status `running`.
@@ -24,7 +24,7 @@ from telephony.models.statuses import COMPLETED, END
 
 
 class AfterContacts(NamedTuple):
-    """The fields of a run that its contacts have changed. `is_last`: the wave is complete, and no recipient is left."""
+    """The run's new values of fields after some contacts. `is_last`: the wave is complete, and no recipient is left."""
 
     fields: dict[str, Any]
     is_last: bool
@@ -38,14 +38,14 @@ class WaveProgress(NamedTuple):
 
 
 def is_waiting(run: Run) -> bool:
-    """Return whether the run waits before its next wave: WAITS, without a query."""
+    """Return whether the run waits before its next wave. The same condition as WAITS, for a run that was read already."""
     return run.status == RunStatus.RUNNING and run.wave_room == 0 and run.filled_at is None
 
 
 def next_size(run: Run) -> int | None:
-    """Return how many recipients the next wave of a run has, if `next_wave` would let it begin, otherwise None.
+    """Return how many recipients the next wave of a run has; None if `next_wave` cannot begin one now.
 
-    The run's rules can still leave out some of them.
+    Duplicates and the frequency cap can still leave out some of them.
     """
     if not is_waiting(run):
         return None
@@ -60,7 +60,7 @@ def room_at_first(rules: ContactRules) -> int | None:
 
 
 def after_contacts(run: Run, taken: Intake) -> AfterContacts:
-    """Return how the waves of a run stand after it has contacted these recipients. The hopper stores that."""
+    """Return the new state of the run's wave after these recipients were contacted. The hopper stores it."""
     if run.wave_room is None or not taken.recipients:
         return AfterContacts({}, False)
     rule = rules_of(run).waves
@@ -73,7 +73,7 @@ def after_contacts(run: Run, taken: Intake) -> AfterContacts:
 
 
 def next_wave(*, campaign: Campaign) -> Run:
-    """Let the live run go on with its next wave. Raises Conflict if it does not wait for that."""
+    """Begin the next wave of the live run. Raises Conflict if the run is not waiting for it."""
     with transaction.atomic():
         run = live_run(campaign.pk)
         if run is None or not _begin_next(run):
@@ -94,7 +94,10 @@ def next_wave(*, campaign: Campaign) -> Run:
 
 
 def judge_all() -> None:
-    """Let the runs go on whose waves have reached enough recipients. Those that can no more wait for a person."""
+    """Begin the next wave of each run whose present wave has reached enough recipients.
+
+    If a wave has ended without reaching enough, its run waits for a person.
+    """
     for run in Run.objects.filter(WAITS, waits_since=None).select_related("campaign"):
         rule = rules_of(run).waves
         size = None if rule is None else rule.size(run.wave)
@@ -108,7 +111,7 @@ def judge_all() -> None:
 
 
 def progress_of(run: Run) -> WaveProgress:
-    """Return how the present wave of a run is doing. Reads the deliveries of the wave."""
+    """Return the progress of a run's present wave. Reads the deliveries of the wave."""
     channel = Channel.CALL if Service(run.campaign.service).calls else Channel.SMS
     with connection.cursor() as cursor:
         cursor.execute(

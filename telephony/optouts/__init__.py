@@ -1,4 +1,4 @@
-"""Opt-outs: the wish of recipients to be contacted no more, and the operator's list of blocked numbers."""
+"""Opt-outs: the recipients whom an account must no longer contact, and the operator's list of blocked numbers."""
 
 from telephony.optouts.keywords import Keyword, keyword_in
 from telephony.optouts.lists import NewOptOut, add, opted_out, remove

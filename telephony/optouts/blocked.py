@@ -60,7 +60,7 @@ def unblock(number: object) -> bool:
 
 
 def read_number(number: object) -> str:
-    """Return a number in E.164. Raises InvalidInput if no country has it."""
+    """Return a number in E.164. Raises InvalidInput if it is not a phone number of any country."""
     parsed = parse(number)
     if not parsed.to:
         raise InvalidInput(f"{parsed.number} is not a phone number of any country.")

@@ -1,7 +1,7 @@
 """Find claimed deliveries that must no longer be submitted.
 
-A claim checks opt-outs, but some time passes until a delivery reaches the carrier. Whoever keeps a claimed delivery longer
-than a moment checks it again.
+A claim checks opt-outs, but some time passes until a delivery reaches the carrier. Code that keeps a
+claimed delivery for more than a moment calls this check again before it submits the delivery.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def withdrawn_since_claim(ids: Sequence[int]) -> dict[int, Cause]:
 
     They were stopped after their claim (STOPPED), or their recipients have opted out or were blocked.
     """
-    # Opt-outs of erased numbers are older than the claim, so the claim has seen them.
+    # Opt-outs of erased numbers are older than the claim, and the claim has already compared their pseudonyms.
     condition, parameters = opted_out("d", erased=False)
     with connection.cursor() as cursor:
         cursor.execute(

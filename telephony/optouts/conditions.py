@@ -11,9 +11,9 @@ from telephony.models import Purpose
 def opted_out(delivery: str, *, erased: bool = True) -> tuple[str, dict[str, Any]]:
     """Return the condition that the recipient of a row of deliveries has opted out, and its parameters.
 
-    OTPs are exempt, because recipients request them, and so are deliveries that may pass opt-outs. The list has the
-    pseudonyms of erased numbers. Without `erased`, these are not compared: then the condition is cheaper, and sees only
-    opt-outs of numbers that have not been erased.
+    OTPs are exempt, because recipients request them, and so are deliveries of runs that may reach people who have opted out.
+    For erased numbers, the list has only pseudonyms. Without `erased`, the condition does not compare pseudonyms: it is
+    cheaper, and finds only the opt-outs of numbers that have not been erased.
     """
     numbers = f'{delivery}."to"'
     parameters: dict[str, Any] = {}

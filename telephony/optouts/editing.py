@@ -1,4 +1,4 @@
-"""Change an account's opt-out list: what members and API keys do, one number or a file at a time."""
+"""Change an account's opt-out list on behalf of members and API keys, by single numbers or by a file."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CHANNELS: dict[str, Channel | None] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """How many numbers were sent, each once, and how many of them were not on the list before."""
+    """How many different numbers were sent, and how many of them are new on the list, or listed for more channels."""
 
     numbers: int
     added: int
@@ -49,7 +49,7 @@ def list_numbers(
 ) -> Listed:
     """Add numbers to the account's opt-out list. Raises InvalidInput for an impossible number; nothing changes then.
 
-    `evidence` is stored with each number, together with who acts. It says, for example, in which campaign the person is.
+    Each number is stored with the actor and with `evidence`, for example the campaign of the person.
     """
     read = _reader()
     found = []
@@ -79,11 +79,13 @@ def import_numbers(*, account: Account, file: BinaryIO, name: str = "") -> Liste
         except InvalidInput as error:
             errors.append((line, error.message.rstrip(".")))
         if len(rows) + len(errors) > MAX_ROWS:
-            raise InvalidInput(f"The file has more than {MAX_ROWS:,} numbers. Split it.")
+            raise InvalidInput(
+                f"The file has more than {MAX_ROWS:,} numbers. Split it.", code="too_many_rows"
+            )
     if errors:
         raise csv_files.wrong_rows(errors, so="no number was added")
     if not rows:
-        raise InvalidInput("The file has no numbers below its headings.")
+        raise InvalidInput("The file has no numbers below its headings.", code="empty_file")
     return _list(account, rows, way=OptOutWay.IMPORT, file=name[:100])
 
 
@@ -107,7 +109,7 @@ def find(*, account: Account, number: object) -> OptOut:
 
 
 def _not_listed(number: object) -> NotFound:
-    return NotFound(f"{str(number)[:40]} is not on the opt-out list of this account.")
+    return NotFound(f"{str(number)[:40]} is not on the opt-out list of this account.", code="not_opted_out")
 
 
 def _list(
@@ -149,5 +151,5 @@ def _way_of_actor() -> OptOutWay:
 
 
 def _masked(number: str) -> str:
-    """Return a number as the audit log shows it: nobody can erase what is in the log."""
+    """Return only the end of a number, for the audit log: nobody can erase a number from the log."""
     return f"…{number[-2:]}"

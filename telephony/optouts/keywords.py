@@ -1,7 +1,8 @@
 """The keywords STOP and START in inbound SMS: those that every account has, and an account's own.
 
 STOP, in several languages, puts the sender on the opt-out list of the account whose SMS the message answers. START removes
-the sender. No account can switch off the keywords that every account has: recipients know them from other services.
+the sender from the list. No account can switch off the keywords that every account has: recipients know them from other
+services.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from telephony.speech.nfc import to_nfc
 
 # Longer messages are ordinary text, even if the first word is a keyword.
 MAX_WORDS = 3
-MAX_CHARACTERS = 200  # of the keyword, with spaces and marks around it
+MAX_CHARACTERS = 200  # of an SMS with a keyword, including spaces and punctuation
 
 # By language. Nepali also has its words in Latin letters.
 STOP_WORDS = {
@@ -57,7 +58,7 @@ class Keyword(Enum):
 
 @dataclass(frozen=True, slots=True)
 class OwnKeywords:
-    """The keywords that an account has added, each as its words."""
+    """The keywords that an account has added, each as a tuple of words."""
 
     stop: frozenset[tuple[str, ...]] = frozenset()
     start: frozenset[tuple[str, ...]] = frozenset()
@@ -78,7 +79,7 @@ NO_KEYWORDS = OwnKeywords()
 
 
 def keyword_in(text: str, own: OwnKeywords = NO_KEYWORDS) -> Keyword | None:
-    """Return the keyword of an inbound SMS: its first word, in any case, if the SMS has at most MAX_WORDS words.
+    """Return the keyword of an inbound SMS: its first word, in upper or lower case, if it has at most MAX_WORDS words.
 
     "Please" may come before it. Full-width letters, dots and spaces between single letters do not matter. `own` are the
     keywords of the account. If one of these has several words, it must be the whole SMS.
@@ -103,7 +104,7 @@ def keyword_in(text: str, own: OwnKeywords = NO_KEYWORDS) -> Keyword | None:
 
 
 def _words(text: str) -> list[str]:
-    """Return the words of a text in the spelling in which they are compared."""
+    """Return the words of a text in a normalized spelling, so that they can be compared."""
     text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", to_nfc(text))).casefold().replace("।", " ")
     words = _BETWEEN_WORDS.sub(" ", text).split()
     return ["".join(words)] if len(words) > 1 and all(len(word) == 1 for word in words) else words
@@ -133,7 +134,7 @@ def read_own_keywords(sent: object) -> dict[str, Any]:
 
 
 def _read_list(name: str, sent: object, meaning: dict[tuple[str, ...], str]) -> list[str]:
-    """Return a list of keywords, and add them to `meaning`, which has the list of each keyword so far."""
+    """Return a list of keywords, and add them to `meaning`, which maps each keyword to “stop” or “start”."""
     if not isinstance(sent, list | tuple) or not all(isinstance(text, str) for text in sent):
         raise InvalidInput(f"“{name}” must be a list of words.")
     if len(sent) > MAX_OWN_KEYWORDS:

@@ -1,7 +1,7 @@
 """Add numbers to opt-out lists, with the evidence, and remove them.
 
-Claims read the list (`conditions`), so a new opt-out also stops what is queued. What a dispatcher has claimed, it checks
-again until it submits it (`telephony.engine.dispatch`).
+Claims read the list (`conditions`), so a new opt-out also stops what is queued. Dispatchers
+check claimed deliveries again before they submit them (`telephony.engine.dispatch`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 
 from accounts.people.pseudonyms import spellings_of
 from iris.storable import storable
@@ -19,6 +19,8 @@ from telephony.models import Channel, OptOut
 from telephony.models.replies import MAX_SOURCE_CHARACTERS, OptOutWay
 from telephony.optouts.conditions import opted_out as opted_out_sql
 from telephony.unnest import rowset
+from telephony.webhook_events import tell_opt_outs
+from webhooks import outbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,14 +39,15 @@ class NewOptOut:
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
+@transaction.atomic
 def add(new: Iterable[NewOptOut]) -> int:
     """Add numbers to opt-out lists in one statement; return how many opt-outs are new or wider than before.
 
     A number that is on the list keeps its evidence, unless it was listed for the other channel only. It is then listed for
     both channels, with the new evidence.
     """
-    # Of several opt-outs of one number, the first counts. Sorted, so that two processes wait for each other's rows in the
-    # same order.
+    # Of several opt-outs of one number, the first counts. Sorted, so that two processes lock rows in the same order and
+    # cannot deadlock.
     chosen: dict[tuple[int, str], NewOptOut] = {}
     for one in new:
         known = chosen.setdefault((one.owner_id, one.number), one)
@@ -71,10 +74,13 @@ def add(new: Iterable[NewOptOut]) -> int:
                     ON CONFLICT (owner_id, number) DO UPDATE
                    SET channel = '', way = excluded.way, source = excluded.source, evidence = excluded.evidence,
                        created_at = statement_timestamp()
-                 WHERE old.channel <> '' AND old.channel <> excluded.channel""",
+                 WHERE old.channel <> '' AND old.channel <> excluded.channel
+                RETURNING id, {outbox.has_endpoint("owner_id")}""",
             parameters,
         )
-        return int(cursor.rowcount)
+        added = cursor.fetchall()
+    tell_opt_outs([pk for pk, has_endpoint in added if has_endpoint])
+    return len(added)
 
 
 def _widened(one: NewOptOut) -> NewOptOut:
@@ -85,7 +91,7 @@ def _widened(one: NewOptOut) -> NewOptOut:
 
 def remove(listed: Iterable[tuple[int, str]]) -> int:
     """Remove (id of the account, number in E.164) from opt-out lists; return how many entries were there."""
-    # A number that was erased is on the list by its pseudonym.
+    # The list can have the number itself or, if it was erased, its pseudonym.
     spelled = sorted(
         (owner, text) for owner, number in listed for text in spellings_of(number, owner_id=owner)
     )
@@ -107,7 +113,7 @@ def is_opted_out(*, owner_id: int, number: str, channel: Channel) -> bool:
 
 
 def opted_out(ids: Sequence[int]) -> set[int]:
-    """Return which of these deliveries go to recipients who have opted out of further ones."""
+    """Return which of these deliveries go to recipients who have opted out of them."""
     if not ids:
         return set()
     condition, parameters = opted_out_sql("d")

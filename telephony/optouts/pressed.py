@@ -13,9 +13,10 @@ from telephony.optouts.lists import NewOptOut, add
 
 
 def apply(given: Sequence[tuple[int, datetime, Sequence[SurveyResponse]]]) -> None:
-    """Opt recipients out whose responses say so. Call it in the transaction that applies the reports.
+    """Opt out the recipients who pressed the key. Call it in the transaction that applies the reports.
 
-    `given` has the delivery's id, the time and the responses of each report. Reports repeat the earlier responses of a call.
+    `given` has the delivery's id, the time and the responses of each report. Reports repeat the earlier responses of
+    a call, so the first report with the key counts.
     """
     pressed: Mapping[int, datetime] = {
         pk: at for pk, at, responses in reversed(given) if any(map(opts_out, responses))

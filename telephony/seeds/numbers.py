@@ -31,7 +31,8 @@ def set_numbers(*, account: Account, numbers: Sequence[object]) -> list[str]:
     """Replace the seed numbers of an account, and return them. Raises InvalidInput for a number that cannot exist."""
     if len(numbers) > MAX_NUMBERS:
         raise InvalidInput(
-            f"An account can have {MAX_NUMBERS} seed numbers, and these are {len(numbers):,}. Remove some."
+            f"An account can have {MAX_NUMBERS} seed numbers, and these are {len(numbers):,}. Remove some.",
+            code="too_many_seed_numbers",
         )
     parsed = [numbering.parse(number) for number in numbers]
     for one in parsed:
@@ -56,12 +57,12 @@ def set_numbers(*, account: Account, numbers: Sequence[object]) -> list[str]:
 
 
 def item_of(batch: int, place: int) -> int:
-    """Return the item of the delivery to the seed number at this place. No two batches have the same item."""
+    """Return the `item` for the delivery to the seed number at this place. It is unique over all batches."""
     return batch * MAX_NUMBERS + place
 
 
 def sent_to(batch: int) -> dict[int, str]:
-    """Return the seed numbers that have got the SMS of this batch, by their places at that time."""
+    """Return the seed numbers to which the SMS of this batch was queued, by the place that each had then."""
     rows = Delivery.objects.filter(purpose=Purpose.SEED, batch=batch).values_list("item", "to")
     return {item - item_of(batch, 0): to for item, to in rows}
 
@@ -93,7 +94,10 @@ def sent_to_seeds(account: Account) -> QuerySet[SeedSms]:
 def refuse_unknown(*, account: Account, delivery_id: int) -> None:
     """Raise NotFound if this is no SMS to a seed number of the account."""
     if not sent_to_seeds(account).filter(delivery=delivery_id).exists():
-        raise NotFound(f"There is no SMS {delivery_id} to a seed number. The list of results has their ids.")
+        raise NotFound(
+            f"There is no SMS {delivery_id} to a seed number. The list of results has their ids.",
+            code="no_such_seed_sms",
+        )
 
 
 @transaction.atomic

@@ -9,14 +9,14 @@ from django.db import connection
 
 from telephony.models.statuses import COMPLETED, FAILED, SUBMITTED, UNANSWERED
 
-NEWEST = 10_000  # seed SMS that are examined
+NEWEST = 10_000  # only so many of the newest seed SMS are counted
 
 
 @dataclass(frozen=True, slots=True)
 class SeedFigures:
     """The SMS of a trunk to seed numbers.
 
-    `reported` are those that the carrier reported as delivered. `arrived` and `missing` is what people said.
+    `reported` are those that the carrier reported as delivered. `arrived` and `missing` count what people told iris.
     """
 
     trunk: str
