@@ -143,7 +143,7 @@ def _finish(root: Any, chart: Chart) -> Any:
             if _is_needless(child):
                 parent.remove(child)
     for part in root.iter("g"):
-        if found := re.match(r"series serie-(\d+)", part.get("class", "")):
+        if found := re.match(r"series \w+-(\d+)", part.get("class", "")):
             part.set("class", key_of(chart.outcomes[int(found[1])]))
     for bar in root.iter("rect"):
         for name in ("class", "rx", "ry") if bar.get("class") != "background" else ():

@@ -261,7 +261,7 @@ def test_pictures_of_the_demo_account_for_the_documents(
     demo = Account.objects.get(members__user__email=seed.DEMO_EMAIL)
     water = Campaign.objects.filter(owner=demo).earliest("pk")
     sign_in(page, client_for(owner_of(demo)), live_server)
-    page.set_viewport_size({"width": 1200, "height": 925})
+    page.set_viewport_size({"width": 1200, "height": 1000})
     week = f"?first={timezone.localdate() - timedelta(days=6)}"
     for name, where in (
         ("console-home", reverse("console:home", args=[demo.pk]) + week),

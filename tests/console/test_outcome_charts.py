@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from datetime import date, timedelta
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from django.db import connection
-from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
@@ -18,6 +18,7 @@ from campaigns.reports.outcome_history import HOURS, Days, History
 from console import chart_images, charts
 from console.chart_images import SIZES
 from console.vocabulary import OUTCOMES
+from telephony.models import DeliveryStatus
 from tests.console.world import CHARTS, World, client_for
 from tests.cpu import cpu_at_most
 from tests.iris.test_headers import policy_of
@@ -26,7 +27,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 SOME = Counter({outcome: 5 * place + 2 for place, outcome in enumerate(OUTCOMES)})
 
 
-def make_history(*, days: int, outcomes: Counter[object] = SOME) -> History:
+def make_history(*, days: int, outcomes: Counter[DeliveryStatus] = SOME) -> History:
     """Return a history with the same outcomes on each day."""
     first = date(2026, 11, 1)
     hours = [Counter() for _ in range(HOURS)]
@@ -48,7 +49,7 @@ def texts(root: ElementTree.Element, tag: str) -> list[str]:
     return [found.text or "" for found in root.iter(f"{SVG}{tag}")]
 
 
-def get(client: Client, world: World, name: str, **query: str) -> HttpResponse:
+def get(client: Client, world: World, name: str, **query: str) -> Any:
     return client.get(world.address(name), query)
 
 
