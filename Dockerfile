@@ -15,6 +15,7 @@ RUN for extra in $IRIS_EXTRAS; do pip install --require-hashes -r "requirements/
 COPY LICENSE README.md manage.py pyproject.toml ./
 COPY iris iris
 COPY accounts accounts
+COPY webhooks webhooks
 COPY telephony telephony
 COPY campaigns campaigns
 COPY otp otp

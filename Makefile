@@ -52,6 +52,8 @@ check: $(VENV)/dev.stamp
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
 	IRIS_HOME=$(VENV)/check $(BIN)/python manage.py settingstable --check
 	IRIS_HOME=$(VENV)/check $(BIN)/python manage.py permissionstable --check
+	IRIS_HOME=$(VENV)/check $(BIN)/python manage.py errorcodes --check
+	IRIS_HOME=$(VENV)/check $(BIN)/python manage.py schema --check
 	IRIS_HOME=$(VENV)/check $(BIN)/python manage.py licences --check
 
 # --universal creates one file for all systems and for Python 3.11 and newer.

@@ -54,7 +54,10 @@ def create(
         # The lock makes a simultaneous second call wait, so that it counts the key of the first call.
         Account.objects.select_for_update(no_key=True).get(pk=account.pk)
         if valid(account=account).count() >= MAX_KEYS:
-            raise Conflict(f"An account can have {MAX_KEYS} valid keys. Revoke one that is no longer used.")
+            raise Conflict(
+                f"An account can have {MAX_KEYS} valid keys. Revoke one that is no longer used.",
+                code="too_many_keys",
+            )
         return _create(
             account=account,
             created_by=created_by,
@@ -93,7 +96,7 @@ def revoke_key(*, account: Account, key_id: int) -> ApiKey:
     keys_of(account=account).filter(pk=key_id, revoked_at=None).update(revoked_at=timezone.now())
     key = keys_of(account=account).filter(pk=key_id).select_related("account").first()
     if key is None:
-        raise NotFound("This account has no such API key.")
+        raise NotFound("This account has no such API key.", code="no_such_key")
     return key
 
 

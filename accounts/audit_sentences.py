@@ -13,21 +13,9 @@ Details = Mapping[str, Any]
 Predicate = str | Callable[[AuditEntry, Details], str]
 
 OBJECT_KINDS = (
-    "account",
-    "campaign",
-    "credits",
-    "key",
-    "list",
-    "member",
-    "number",
-    "opt_out",
-    "person",
-    "recipient",
-    "run",
-    "sender",
-    "sheet",
-    "template",
-)
+    "account", "campaign", "credits", "key", "list", "member", "number", "opt_out", "person", "recipient", "run", "sender",
+    "sheet", "template", "webhook",
+)  # fmt: skip
 
 _SETTINGS = {
     "name": "the name",
@@ -343,6 +331,12 @@ PREDICATES: Mapping[str, Predicate] = {
     "support_ended": "stopped looking at the account",
     "person_exported": "asked for an export of a person's data",
     "person_erased": "asked to erase a person's data",
+    "webhook_created": "created the webhook {name}",
+    "webhook_changed": "changed the webhook {name}",
+    "webhook_rotated": "gave the webhook {name} a new secret",
+    "webhook_deleted": "deleted the webhook {name}",
+    "webhook_disabled": "switched off the webhook {name}, because its server asked to stop",
+    "webhook_replayed": "sent events again to the webhook {name}",
     "opt_outs_added": _opted_out,
     "opt_out_removed": lambda entry, details: f"removed {entry.object_name} from the opt-out list",
 }

@@ -92,7 +92,8 @@ def check_room(*, account: Account, amount: Decimal) -> None:
         (total,) = cursor.fetchone()
     if total + amount > MAX_AMOUNT:
         raise InvalidInput(
-            f"An account cannot have more than {MAX_AMOUNT:,} credits, including held credits."
+            f"An account cannot have more than {MAX_AMOUNT:,} credits, including held credits.",
+            code="balance_too_large",
         )
 
 

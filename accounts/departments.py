@@ -78,7 +78,8 @@ def check_parent(parent: Account) -> None:
         raise NestedDepartment(f"{parent} is a department. A department cannot have departments.")
     if parent.departments.count() >= MAX_DEPARTMENTS:
         raise Conflict(
-            f"An account can have at most {MAX_DEPARTMENTS:,} departments, and this account already has that many."
+            f"An account can have at most {MAX_DEPARTMENTS:,} departments, and this account already has that many.",
+            code="too_many_departments",
         )
 
 
@@ -86,7 +87,10 @@ def find(*, parent: Account, department_id: int) -> Account:
     """Return a department of this account. Raises NotFound."""
     department = Account.objects.filter(parent=parent, pk=department_id).first()
     if department is None:
-        raise NotFound("This account has no such department. The list of departments has their ids.")
+        raise NotFound(
+            "This account has no such department. The list of departments has their ids.",
+            code="no_such_department",
+        )
     return department
 
 

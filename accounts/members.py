@@ -171,7 +171,7 @@ def find(*, account: Account, member_id: int) -> Member:
     """Return a member of this account. Raises NotFound."""
     member = Member.objects.select_related("user").filter(account=account, pk=member_id).first()
     if member is None:
-        raise NotFound("This account has no such member.")
+        raise NotFound("This account has no such member.", code="no_such_member")
     return member
 
 
@@ -200,7 +200,7 @@ def add(
             member.invited = links.invite(user=user, account=account)
             return member
     except IntegrityError as error:
-        raise Conflict(f"{email} is already a member of this account.") from error
+        raise Conflict(f"{email} is already a member of this account.", code="already_a_member") from error
 
 
 def change(

@@ -33,8 +33,8 @@ MEANINGS = {
     Permission.PREPARE: "create and change campaigns, recipients, messages and templates",
     Permission.SEND: "begin, approve, pause, resume and stop campaigns, make trial calls, send OTPs",
     Permission.MANAGE_CREDITS: "buy and release phone numbers, move credits",
-    Permission.MANAGE_ACCOUNT: "manage members, API keys, senders and settings of the account, read its audit log, export"
-    " and erase people's data",
+    Permission.MANAGE_ACCOUNT: "manage members, API keys, webhooks, senders and settings of the account, read its audit log,"
+    " export and erase people's data",
     Permission.LISTEN: "listen to recorded answers",
     Permission.URGENT: "begin urgent runs, which go before all others and outside of calling hours; API keys cannot have it",
 }

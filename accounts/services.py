@@ -82,7 +82,9 @@ def create_account(
         taken = (
             "username" if username and User.objects.filter(username=username).exists() else "e-mail address"
         )
-        raise Conflict(f"There is already an account with this {taken}. Choose another one.") from error
+        raise Conflict(
+            f"There is already an account with this {taken}. Choose another one.", code="address_taken"
+        ) from error
     return account
 
 
@@ -139,6 +141,7 @@ def check_email(email: str) -> None:
         raise InvalidInput(
             f"{email!r} is not an e-mail address: it must look like name@example.com.",
             errors=[{"field": "email", "message": "Not an e-mail address."}],
+            code="invalid_email",
         ) from error
 
 
@@ -147,7 +150,9 @@ def find_user(*, email: str) -> User:
     try:
         return User.objects.get_by_natural_key(email.strip())
     except User.DoesNotExist as error:
-        raise NotFound(f"There is no account with the e-mail address {email}.") from error
+        raise NotFound(
+            f"There is no account with the e-mail address {email}.", code="no_such_person"
+        ) from error
 
 
 def find_account(*, email: str) -> Account:

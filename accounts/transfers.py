@@ -118,5 +118,6 @@ def _booked(cause: str) -> Transfer | None:
 
 def _booked_otherwise(cause: str) -> Conflict:
     return Conflict(
-        f"Credits were already transferred for {cause}, with another amount or between other accounts."
+        f"Credits were already transferred for {cause}, with another amount or between other accounts.",
+        code="transferred_differently",
     )

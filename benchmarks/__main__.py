@@ -30,6 +30,7 @@ SECTIONS = [
     "tariffs",
     "limits",
     "rules",
+    "webhooks",
 ]
 RESULTS = Path(__file__).parent / "results"
 

@@ -12,6 +12,7 @@ class CampaignsConfig(AppConfig):
         from campaigns.runs.rules import read_calling_hours, read_frequency_cap, read_retry, read_waves
         from campaigns.runs.setting_aside import set_aside_for_numbers
         from campaigns.surveys.responses import store_responses
+        from campaigns.webhook_events import tell_ended
         from telephony.engine.signals import answers_given, deliveries_changed
         from telephony.inventory.signals import numbers_retired
         from telephony.seeds.numbers import release_ended_holds
@@ -21,6 +22,7 @@ class CampaignsConfig(AppConfig):
         register_check("frequency_cap", lambda account, sent: read_frequency_cap(sent))
         register_check("waves", lambda account, sent: read_waves(sent))
         deliveries_changed.connect(conclude, dispatch_uid="campaigns.conclude")
+        deliveries_changed.connect(tell_ended, dispatch_uid="campaigns.webhooks")  # after `conclude`
         numbers_retired.connect(set_aside_for_numbers, dispatch_uid="campaigns.retired_numbers")
         answers_given.connect(store_responses, dispatch_uid="campaigns.store_responses")
         answers_given.connect(note_heard, dispatch_uid="campaigns.note_heard")

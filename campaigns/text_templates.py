@@ -36,7 +36,10 @@ def find_template(*, account: Account, pk: int) -> TextTemplate:
     """Return a template of the account. Raises NotFound."""
     found = TextTemplate.objects.owned_by(account).filter(pk=pk).first() if pk < 2**63 else None
     if found is None:
-        raise NotFound("You have no template with this id. The list of templates has all that you have.")
+        raise NotFound(
+            "You have no template with this id. The list of templates has all that you have.",
+            code="no_such_template",
+        )
     return found
 
 
@@ -45,7 +48,10 @@ def find_version(template: TextTemplate, number: int | None = None) -> TextVersi
     wanted = template.latest if number is None else number
     found = template.versions.filter(number=wanted).first() if wanted < 2**31 else None
     if found is None:
-        raise NotFound(f"This template has the versions 1 to {template.latest}. Choose one of them.")
+        raise NotFound(
+            f"This template has the versions 1 to {template.latest}. Choose one of them.",
+            code="no_such_version",
+        )
     return found
 
 
@@ -66,7 +72,7 @@ def update_template(*, template: TextTemplate, name: str | None = None, **words:
         locked = TextTemplate.objects.select_for_update(of=("self",), no_key=True)
         found = locked.filter(pk=template.pk, deleted_at=None).first()
         if found is None:
-            raise NotFound("This template was deleted.")
+            raise NotFound("This template was deleted.", code="no_such_template")
         latest = find_version(found)
         before = {field: getattr(latest, field) for field in WORDS}
         after = {**before, **_checked(words)}
@@ -97,7 +103,10 @@ def use_template(*, campaign: Campaign, version: TextVersion) -> Campaign:
     Raises the errors of `services.update_campaign`, and InvalidInput for a survey, which has questions instead.
     """
     if campaign.service == Service.SURVEY:
-        raise InvalidInput("A survey has questions instead of one message. Choose another kind of campaign.")
+        raise InvalidInput(
+            "A survey has questions instead of one message. Choose another kind of campaign.",
+            code="survey_has_no_message",
+        )
     fields: dict[str, Any] = {"text_version": version, "message": version.message}
     if campaign.service == Service.BOTH:
         fields["sms_message"] = version.sms_message
@@ -122,7 +131,7 @@ def _checked(words: Mapping[str, str]) -> dict[str, str]:
     for field in ("message", "sms_message"):
         parse_message(words.get(field, ""))
     if not words.get("message", "…").strip():
-        raise InvalidInput("The template has no message. Write one.")
+        raise InvalidInput("The template has no message. Write one.", code="no_message")
     voice = words.get("voice")
     return {**words, "voice": speech.resolve(voice)} if voice else dict(words)
 

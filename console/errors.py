@@ -83,6 +83,8 @@ SENTENCES: dict[str, Promise] = {
     "quota_used": _("This account has listened to enough samples for today. Try again tomorrow."),
     "too_many_tags": _("A campaign cannot have so many columns. Choose another list, or remove columns."),
     "too_many_lines": _("This statement would be too long. Choose fewer days."),
+    "too_many_webhooks": _("The account has as many webhooks as it may have. Delete one of them first."),
+    "webhook_disabled": _("This webhook is switched off. Switch it on first."),
     "unavailable": _("This server cannot do that at the moment. Try again in a few seconds."),
     "unknown_caller": _("The account no longer has this phone number. Choose another one."),
     "unknown_tag": _("The message uses a tag that the list of people does not have."),

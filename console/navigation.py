@@ -28,6 +28,7 @@ PAGES: tuple[tuple[str, Promise, str, Permission], ...] = (
     ("credits", _("Credits"), "credits", Permission.VIEW),
     ("team", pgettext_lazy("navigation", "Team"), "team", Permission.MANAGE_ACCOUNT),
     ("keys", pgettext_lazy("navigation", "Keys"), "keys", Permission.MANAGE_ACCOUNT),
+    ("webhooks", pgettext_lazy("navigation", "Webhooks"), "webhooks", Permission.MANAGE_ACCOUNT),
     ("settings", pgettext_lazy("navigation", "Settings"), "settings", Permission.MANAGE_ACCOUNT),
     ("audit", pgettext_lazy("navigation", "Audit log"), "audit", Permission.MANAGE_ACCOUNT),
 )

@@ -28,6 +28,7 @@ from console.views import (
     steps,
     team,
     templates,
+    webhooks,
 )
 
 app_name = "console"
@@ -103,6 +104,12 @@ of_account: list[URLPattern | URLResolver] = [
     path("team/<int:member_id>/remove/", team.remove, name="team-remove"),
     path("keys/", keys.keys, name="keys"),
     path("keys/<int:key_id>/revoke/", keys.revoke, name="key-revoke"),
+    path("webhooks/", webhooks.index, name="webhooks"),
+    path("webhooks/<int:webhook_id>/", webhooks.show, name="webhook"),
+    path("webhooks/<int:webhook_id>/rotate/", webhooks.rotate, name="webhook-rotate"),
+    path("webhooks/<int:webhook_id>/test/", webhooks.test, name="webhook-test"),
+    path("webhooks/<int:webhook_id>/replay/", webhooks.replay, name="webhook-replay"),
+    path("webhooks/<int:webhook_id>/delete/", webhooks.delete, name="webhook-delete"),
     path("settings/", settings.settings, name="settings"),
     path("audit/", audit.audit, name="audit"),
     path("audit/log.csv", audit.log_csv, name="audit-csv"),

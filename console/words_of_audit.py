@@ -36,6 +36,7 @@ OBJECTS: dict[str, Promise] = {
     "sender": pgettext_lazy("audit", "Senders"),
     "sheet": pgettext_lazy("audit", "Uploaded sheets"),
     "template": pgettext_lazy("audit", "Templates"),
+    "webhook": pgettext_lazy("audit", "Webhooks"),
 }
 
 NUMBER = "number"  # of the values of a sentence: which of its two forms is used
@@ -168,7 +169,21 @@ SENTENCES: dict[str, Promise] = {
     "exported:statement": gettext_lazy("%(who)s downloaded the statement of credits."),
     "exported": gettext_lazy("%(who)s downloaded the audit log."),
     "wave_begun": gettext_lazy("%(who)s let the next wave of the campaign %(name)s begin."),
-    "seed_numbers_changed": gettext_lazy("%(who)s changed the seed numbers. There are %(count)s now."),
+    "seed_numbers_changed": ngettext_lazy(
+        "%(who)s changed the seed numbers. There is %(count)s now.",
+        "%(who)s changed the seed numbers. There are %(count)s now.",
+        NUMBER,
+    ),
+    "webhook_created": gettext_lazy("%(who)s created the webhook %(name)s."),
+    "webhook_changed": gettext_lazy("%(who)s changed the webhook %(name)s."),
+    "webhook_rotated": gettext_lazy("%(who)s gave the webhook %(name)s a new secret."),
+    "webhook_deleted": gettext_lazy("%(who)s deleted the webhook %(name)s."),
+    "webhook_disabled": gettext_lazy("%(who)s switched off the webhook %(name)s."),
+    "webhook_replayed": ngettext_lazy(
+        "%(who)s sent %(count)s event again to the webhook %(name)s.",
+        "%(who)s sent %(count)s events again to the webhook %(name)s.",
+        NUMBER,
+    ),
     "opt_outs_added": ngettext_lazy(
         "%(who)s added %(count)s number to the opt-out list.",
         "%(who)s added %(count)s numbers to the opt-out list.",
@@ -275,7 +290,7 @@ def _key(entry: AuditEntry) -> str:
 
 
 def _count(details: Mapping[str, Any]) -> int:
-    known = ("recipients", "contacts", "sessions", "numbers", "after")
+    known = ("recipients", "contacts", "sessions", "numbers", "after", "events")
     return next((int(details[name]) for name in known if details.get(name)), 0)
 
 

@@ -17,6 +17,16 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": timedelta(seconds=1),
         "options": {"expires": 3},
     },
+    "webhooks": {
+        "task": "webhooks.tasks.tick",
+        "schedule": timedelta(seconds=1),
+        "options": {"expires": 3},
+    },
+    "old-webhooks": {
+        "task": "webhooks.tasks.prune",
+        "schedule": timedelta(minutes=10),
+        "options": {"expires": 600},
+    },
     "accounts": {
         "task": "accounts.tasks.prune",
         "schedule": timedelta(minutes=10),

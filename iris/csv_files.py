@@ -35,10 +35,12 @@ def records(
                 row[NO_HEADING] = "".join(cells[len(headings) :])
                 yield lines.line_num + 1, row
     except UnicodeDecodeError as error:
-        raise InvalidInput("The file is not text in UTF-8. Save it as CSV UTF-8.") from error
+        raise InvalidInput(
+            "The file is not text in UTF-8. Save it as CSV UTF-8.", code="file_not_utf8"
+        ) from error
     except csv.Error as error:
         raise InvalidInput(
-            f"The file cannot be read as CSV: {error}. Save the sheet as CSV again."
+            f"The file cannot be read as CSV: {error}. Save the sheet as CSV again.", code="not_csv"
         ) from error
     finally:
         text.detach()  # the caller closes the file
@@ -52,6 +54,7 @@ def wrong_rows(errors: Sequence[tuple[int, str]], *, so: str) -> InvalidInput:
     return InvalidInput(
         f"{len(errors):,} rows are wrong, so {so}. {sentences}{more}",
         errors=[{"row": line, "message": text} for line, text in shown],
+        code="wrong_rows",
     )
 
 
@@ -73,4 +76,7 @@ def _check_headings(headings: Sequence[str], *, needed: Sequence[str], optional:
     if missing or doubled:
         problem = f"has no column {missing[0]}" if missing else f"has two columns {doubled[0]}"
         also = f", and it may have {', '.join(optional)}" if optional else ""
-        raise InvalidInput(f"The first row {problem}. It must have the headings {', '.join(needed)}{also}.")
+        raise InvalidInput(
+            f"The first row {problem}. It must have the headings {', '.join(needed)}{also}.",
+            code="wrong_headings",
+        )

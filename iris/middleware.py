@@ -11,25 +11,11 @@ from django.http.response import HttpResponseBase
 from structlog.contextvars import bound_contextvars
 
 from iris.api.views import answer_outage
+from iris.page_policy import POLICY, as_header
 
 logger = logging.getLogger(__name__)
 
 NO_STORE = "no-store"
-# Pages load everything from this server and contain no inline styles or scripts. The only exception is a style that
-# Django's admin writes into lists without actions; it is allowed by its hash.
-ADMIN_LIST_STYLE = "'sha256-blvLUW3UscWqsXGByNOqdBboM+ShWAuugp2mC/wbafU='"
-POLICY: dict[str, str] = {
-    "default-src": "'none'",
-    "script-src": "'self'",
-    "style-src": f"'self' {ADMIN_LIST_STYLE}",
-    "img-src": "'self' data:",  # the icons in the admin's style sheets
-    "font-src": "'self'",
-    "connect-src": "'self'",
-    "media-src": "'self'",
-    "form-action": "'self'",
-    "frame-ancestors": "'none'",
-    "base-uri": "'none'",
-}
 # Django's debug pages for these statuses contain inline styles and scripts.
 DEBUG_PAGES = (404, 500)
 
@@ -41,7 +27,7 @@ def add_headers(answer: Answerer) -> Answerer:
 
     Recordings and static files set their own `Cache-Control`.
     """
-    policy = "; ".join(f"{directive} {sources}" for directive, sources in POLICY.items())
+    policy = as_header(POLICY)
 
     def with_headers(request: HttpRequest) -> HttpResponseBase:
         response = answer(request)

@@ -161,6 +161,7 @@ APPEND_SLASH = False  # the API is served with and without a trailing slash and 
 INSTALLED_APPS = [
     "iris",
     "accounts",
+    "webhooks",
     "telephony",
     "campaigns",
     "otp",
@@ -168,6 +169,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "rest_framework",
     "django_filters",
+    "drf_spectacular_sidecar",  # Swagger UI and Redoc as static files
     "allauth",
     "allauth.account",
     "allauth.mfa",
@@ -651,6 +653,19 @@ IRIS_HOPPER_SIZE = env_int(
     2000,
     "Deliveries that each running campaign keeps queued ahead of its trunk.",
     minimum=1,
+)
+IRIS_WEBHOOKS_TO_PRIVATE = env_bool(
+    "IRIS_WEBHOOKS_TO_PRIVATE",
+    False,
+    "Lets webhooks go to private addresses and to all ports. Only for tests: members could reach the operator's network.",
+    shown="off; on in `make sandbox`",
+)
+IRIS_KEEP_WEBHOOKS_DAYS = env_int(
+    "IRIS_KEEP_WEBHOOKS_DAYS",
+    7,
+    "Days for which the events of webhooks are kept, so that they can be sent again.",
+    minimum=5,
+    maximum=365,
 )
 IRIS_SEEDS_ABOVE = env_int(
     "IRIS_SEEDS_ABOVE",

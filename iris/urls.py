@@ -11,6 +11,7 @@ from iris.metrics import metrics
 urlpatterns = [
     path("api/accounts/", include("accounts.api.v0.urls")),
     path("api/system/", include("accounts.api.v0.system_urls")),
+    path("api/system/", include("webhooks.api.v0.urls")),
     path("api/system/", include("telephony.api.v0.urls")),
     path("api/system/", include("campaigns.api.v0.urls")),
     path("api/system/", include("otp.api.v0.urls")),
@@ -21,6 +22,7 @@ urlpatterns = [
             [path("", include(f"{app}.api.v1.urls")) for app in ("accounts", "telephony", "campaigns", "otp")]
         ),
     ),
+    path("api/", include("iris.api.openapi.urls")),
     path("accounts/", include("accounts.signin.urls")),
     path("", include("console.urls")),
     path("language/", choose_language, name="choose-language"),

@@ -8,8 +8,9 @@ class OtpConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.people import registry
-        from otp import services
+        from otp import services, webhook_events
         from telephony.engine.signals import deliveries_changed
 
         deliveries_changed.connect(services.release_ended_holds, dispatch_uid="otp.release_ended_holds")
+        deliveries_changed.connect(webhook_events.tell_ended, dispatch_uid="otp.webhooks")
         registry.register("otp.people")

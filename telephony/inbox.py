@@ -18,6 +18,7 @@ from telephony.carriers.base import InboundSms
 from telephony.models import Delivery, InboundMessage, OptOut, OptOutWay, PhoneNumber, Purpose, Trunk
 from telephony.numbering import to_e164
 from telephony.optouts.keywords import NO_KEYWORDS, OwnKeywords
+from telephony.webhook_events import tell_received
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ def receive(alias: str, messages: Sequence[InboundSms], *, owner_id: int | None 
         )
         for message, owner in zip(messages, owners, strict=True)
     )
+    tell_received([message.pk for message in stored if message.owner_id is not None])
     _apply_keywords(alias, stored)
 
 

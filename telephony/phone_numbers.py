@@ -40,8 +40,14 @@ def buy_number(*, account: Account, sid: str) -> PhoneNumber:
         )
         if not bought:
             if PhoneNumber.objects.filter(sid=sid, owner=account).exists():
-                raise Conflict("This phone number is already yours. You do not need to buy it again.")
-            raise NotFound("No phone number with this phone_sid is for sale. See the list of phone numbers.")
+                raise Conflict(
+                    "This phone number is already yours. You do not need to buy it again.",
+                    code="already_yours",
+                )
+            raise NotFound(
+                "No phone number with this phone_sid is for sale. See the list of phone numbers.",
+                code="not_for_sale",
+            )
         number = PhoneNumber.objects.get(sid=sid)
         # A released number can be bought and charged again, so the charge of each purchase has its own cause.
         credits.charge(
@@ -60,7 +66,10 @@ def release_number(*, account: Account, sid: str) -> PhoneNumber:
     """
     with transaction.atomic():
         if not PhoneNumber.objects.filter(sid=sid, owner=account).update(owner=None, bought_at=None):
-            raise NotFound("None of your phone numbers has this phone_sid. See the list of owned numbers.")
+            raise NotFound(
+                "None of your phone numbers has this phone_sid. See the list of owned numbers.",
+                code="no_such_phone_number",
+            )
         number = PhoneNumber.objects.get(sid=sid)
         forget_number(account_id=account.pk, number=number.number, reason="The number was released.")
         return number
@@ -96,7 +105,10 @@ def owned_number(account: Account, number: str) -> str:
     for owned in PhoneNumber.objects.filter(owner=account).values_list("number", flat=True):
         if (to_e164(owned) or owned) == asked:
             return owned
-    raise InvalidInput("This is none of your phone numbers. The list of owned phone numbers has them.")
+    raise InvalidInput(
+        "This is none of your phone numbers. The list of owned phone numbers has them.",
+        code="no_such_phone_number",
+    )
 
 
 def lock_if_owned(*, owner_id: int, number: str) -> bool:

@@ -36,6 +36,8 @@ PATTERNS = {
     "otp": r"\d+",
     "sid": r"[0-9a-f]{32}",
     "key": r"[0-9a-f]{64}",
+    "secret": r"whsec_[A-Za-z0-9+/]{43}=",
+    "webhook": r"msg_[0-9a-f]{32}",
     "uuid": r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
     "date": r"\d{4}-\d\d-\d\d",
     "moment": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?\+05:45",

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.urls import resolve
 
-from accounts import apikeys, departments
-from accounts.models import Account, Member
-from accounts.models.people import RequestKind
-from accounts.permissions import KEY_SCOPES
-from campaigns.models import Campaign, Contact
-from telephony import people
-from telephony.models import Purpose, SeedSms
-from tests.campaigns.lists.making import make_list, make_text_template
-from tests.campaigns.surveys.surveying import make_survey, make_template
-from tests.factories import make_account, make_campaign, make_delivery, make_phone_number
+from accounts.models import Account
+from tests.campaigns.surveys.surveying import make_survey
+from tests.factories import make_account, make_campaign, make_phone_number
+from tests.route_ids import address_of
 from tests.routes import DIALECTS, V0, Dialect, Route, methods_of
 from tests.scale import spread
-from tests.telephony.senders.making import make_sender
 from tests.v0 import row_counts_and_balances, undone
 
 EVERY_DIALECT = pytest.mark.parametrize("dialect", [pytest.param(it, id=it.name) for it in DIALECTS])
@@ -99,7 +91,7 @@ def test_object_of_another_account_is_a_404_and_stays_unchanged(
     owner = make_account(email="owner@example.com", credits=100)
     campaign = make_campaign(owner=owner, message="Namaste")
     number = make_phone_number(owner=owner)
-    path = _address(route, campaign, phone_id=number.pk, survey_id=make_survey(owner=owner).survey.pk)
+    path = address_of(route, campaign, phone_id=number.pk, survey_id=make_survey(owner=owner).survey.pk)
     caller = dialect.caller(make_account(email="stranger@example.com", credits=100))
     before = row_counts_and_balances()
     full = {"message": "Namaste", "number": 9800000001, "name": "Mine now", "services": "SMS"}
@@ -213,6 +205,13 @@ FIELDS = (
         "list",
         "template",
         "version",
+        "url",
+        "events",
+        "event",
+        "enabled",
+        "low_credits",
+        "from",
+        "to",
     ),
 )
 
@@ -224,7 +223,7 @@ def test_malformed_body_or_odd_field_value_never_causes_a_500(
 ) -> None:
     """Send bodies that cannot be parsed, and odd values in all fields at once: with `make field`, all of them."""
     caller = dialect.caller(sita)
-    path = _address(route, make_campaign(owner=sita), phone_id=1, survey_id=1)
+    path = address_of(route, make_campaign(owner=sita), phone_id=1, survey_id=1)
 
     def call(body: Any, **how: Any) -> None:
         with undone():
@@ -240,31 +239,3 @@ def test_malformed_body_or_odd_field_value_never_causes_a_500(
         b"&".join(f"{field}=%F0%9F%92%A5".encode() for field in FIELDS),
         content_type="application/x-www-form-urlencoded",
     )
-
-
-def _make_seed_sms(owner: Account) -> int:
-    delivery = make_delivery(owner=owner, purpose=Purpose.SEED)
-    return SeedSms.objects.create(delivery=delivery.pk, owner=owner).pk
-
-
-def _address(route: Route, campaign: Campaign, **others: int) -> str:
-    """Fill in ids of this campaign and its recipient, of objects created for its owner, and of the given `others`."""
-    owner, recipient = campaign.owner, campaign.recipients.latest("pk").pk
-    ids: dict[str, Callable[[], int]] = {
-        "campaign_id": lambda: campaign.pk,
-        "number_id": lambda: recipient,
-        "contact_id": lambda: recipient,
-        "template_id": lambda: make_template(owner=owner).pk,
-        "list_id": lambda: make_list(owner=owner).pk,
-        "list_contact_id": lambda: Contact.objects.latest("pk").pk,
-        "text_template_id": lambda: make_text_template(owner=owner).pk,
-        "member_id": lambda: Member.objects.get(account=owner).pk,
-        "department_id": lambda: departments.create(parent=owner, name="Ward 5").pk,
-        "key_id": lambda: (
-            apikeys.create(account=owner, created_by=None, name="x", scopes=frozenset(KEY_SCOPES))[0].pk
-        ),
-        "request_id": lambda: people.ask(account=owner, kind=RequestKind.EXPORT, number="9841000001").pk,
-        "sender_id": lambda: make_sender("ACME", owner=owner).pk,
-        "delivery_id": lambda: _make_seed_sms(owner),
-    }
-    return route.with_ids(**{name: others[name] if name in others else ids[name]() for name in route.ids})

@@ -33,7 +33,7 @@ from tests.big_campaign import everybody_once, make_big_campaign, sent
 from tests.engine import run_to_the_end
 from tests.factories import make_account, make_campaign, make_delivery
 
-SOURCES = ("accounts", "campaigns", "iris", "otp", "telephony")
+SOURCES = ("accounts", "campaigns", "iris", "otp", "telephony", "webhooks")
 
 
 @pytest.fixture(autouse=True)

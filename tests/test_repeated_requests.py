@@ -26,6 +26,8 @@ from tests.factories import client_of, make_account, make_campaign, make_member,
 from tests.routes import DIALECTS, Route
 from tests.telephony.speech.sound import tone
 from tests.v0 import row_counts_and_balances
+from tests.webhooks.making import make_endpoint, publish
+from webhooks.models import MessageState, OutboxMessage
 
 STEPS = [{"order": 0, "content_type": "say", "text_or_url": "Are you well?", "response_type": "dtmf"}]
 OTP = {"number": "9841000001", "message": "Your code is {otp}", "sms_send_options": "text"}
@@ -111,10 +113,24 @@ def with_text_template(owner: Account) -> Request:
     return about(campaign_of(owner), lambda: {"template": chosen})
 
 
+def to_webhook(owner: Account, body: Callable[[], dict[str, Any]] = dict) -> Request:
+    endpoint = make_endpoint(owner)
+    publish(owner, "inbound:1")
+    OutboxMessage.objects.update(state=MessageState.DELIVERED)
+    return {"webhook_id": endpoint.pk}, body
+
+
 # For each address a function that prepares the account, and returns the ids in the address and a function that makes the
 # body. A body is made anew for each call, because sending it reads its files to their end.
 REQUESTS: dict[str, Callable[[Account], Request]] = {
     "/api/system/phone_numbers/": bought,
+    "/api/system/webhooks/": lambda owner: ({}, lambda: {"url": "https://hooks.example.com/in"}),
+    "/api/system/webhooks/<id:webhook_id>/": lambda owner: to_webhook(owner, lambda: {"name": "Shop"}),
+    "/api/system/webhooks/<id:webhook_id>/rotate/": to_webhook,
+    "/api/system/webhooks/<id:webhook_id>/test/": to_webhook,
+    "/api/system/webhooks/<id:webhook_id>/replay/": lambda owner: to_webhook(
+        owner, lambda: {"from": "2020-01-01T00:00"}
+    ),
     "/api/system/test/voice/": lambda owner: ({}, lambda: {"message": "Namaste"}),
     "/api/system/campaigns/": lambda owner: (
         {},
@@ -201,7 +217,13 @@ REQUESTS: dict[str, Callable[[Account], Request]] = {
     ),
     "/api/v1/survey-templates/<id:template_id>/apply-to-campaign/": applied,
 }
-NOT_KEPT = {"/api/v1/auths/generate-api-keys/", "/api/system/keys/"}  # their answers hold a secret
+# Their answers have a secret.
+NOT_KEPT = {
+    "/api/v1/auths/generate-api-keys/",
+    "/api/system/keys/",
+    "/api/system/webhooks/",
+    "/api/system/webhooks/<id:webhook_id>/rotate/",
+}
 ONLY_PUBLIC = "nobody has logged in yet, so the key belongs to no account"
 EXEMPT: dict[str, str] = {
     "/api/accounts/login/": ONLY_PUBLIC,

@@ -14,6 +14,7 @@ from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.models import Account
+from tests.described import assert_described
 from tests.factories import owner_of
 
 ENVELOPE = ["status", "success", "message", "errors", "data"]
@@ -46,6 +47,7 @@ class Caller:
             response = getattr(self.client, method.lower())(path, data, format=format)
         self.text = response.getvalue().decode()
         answer = json.loads(self.text)
+        assert_described(method, path, response, body=self.text)
         assert status in (None, response.status_code), (response.status_code, answer)
         return answer
 
@@ -84,7 +86,7 @@ def row_counts_and_balances() -> dict[str, Any]:
     """Return the row count of each of our tables and every balance, to compare before and after a refused call."""
     models = [
         model
-        for app in ("accounts", "telephony", "campaigns", "otp")
+        for app in ("accounts", "webhooks", "telephony", "campaigns", "otp")
         for model in apps.get_app_config(app).get_models()
     ]
     tables = [model._meta.db_table for model in models]

@@ -16,6 +16,7 @@ MAX_CHARACTERS = 40  # of an amount that is sent as text
 class Amount(serializers.Field[Decimal, Any, Any, Decimal]):
     """An amount of credits to move: a number, or text such as "12.50". At least 0.01, with at most two decimals."""
 
+    json_schema = {"type": "number", "minimum": 0.01, "multipleOf": 0.01}
     default_error_messages = {
         "required": "This is missing: it must be a number of credits, such as 500 or 12.50.",
         "invalid": "{value} is not a number of credits: write it as 500 or 12.50.",

@@ -140,7 +140,8 @@ def end_login(token: Token | None, *, refresh: str | None = None) -> None:
     if token is None:
         raise InvalidInput(
             "An API key cannot be logged out, because it is not a login. To end all logins of the account, send "
-            "everywhere=true. To revoke the key, generate a new one."
+            "everywhere=true. To revoke the key, generate a new one.",
+            code="key_cannot_log_out",
         )
     services.end_login(login=_login_of(token))
     other = None if refresh is None else _refresh_token(refresh)

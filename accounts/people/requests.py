@@ -67,7 +67,9 @@ def request_of(*, account: Account, pk: int) -> PersonRequest:
     """Return a request of the account. Raises NotFound."""
     found = PersonRequest.objects.filter(account=account, pk=pk).first()
     if found is None:
-        raise NotFound("This request does not exist. See the list of requests about people.")
+        raise NotFound(
+            "This request does not exist. See the list of requests about people.", code="no_such_request"
+        )
     return found
 
 

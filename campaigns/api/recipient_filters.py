@@ -33,6 +33,12 @@ MEANINGS = {
 class TagValues(serializers.Field[Any, Any, Any, Any]):
     """Tag values, each as NAME:VALUE, such as `tags_ward:5`, with or without the prefix. A recipient must match all."""
 
+    json_schema = {
+        "type": "array",
+        "items": {"type": "string"},
+        "maxItems": MAX_TAG_FILTERS,
+        "description": "Values of tags, each as `tags_ward:5`. A number must have all of them.",
+    }
     default_error_messages = {
         "unreadable": "{value} is not a tag with a value. Write it as tags_ward:5.",
         "many": "This search has too many tags. It can have at most {most}.",
@@ -57,6 +63,11 @@ class TagValues(serializers.Field[Any, Any, Any, Any]):
 
 
 class RecipientId(serializers.Field[Any, Any, Any, Any]):
+    json_schema = {
+        "type": "integer",
+        "minimum": 1,
+        "description": "Where a search goes on: the id that the response to the search before has under `before`.",
+    }
     default_error_messages = {"invalid": "{value} is not an id. Ids are whole numbers above 0."}
 
     def to_internal_value(self, data: str) -> int:

@@ -12,6 +12,8 @@ from rest_framework import serializers
 from rest_framework.fields import empty
 
 from accounts.api.v0.setting_fields import OFF
+from campaigns.api import rule_shapes
+from campaigns.api.rule_shapes import or_off
 from campaigns.models import Campaign, LeftOut, Recipient, Run, RunStatus
 from campaigns.reports.expected_end import expected_end
 from campaigns.reports.states import RecipientState
@@ -72,11 +74,13 @@ class Rule(serializers.Field[Any, Any, Any, Any]):
 
 
 class Retry(Rule):
+    json_schema = or_off(rule_shapes.RETRY)
     read = staticmethod(read_retry)
     example = '{"tries": 3, "on": ["busy", "unanswered"], "delay_seconds": 600}'
 
 
 class Hours(Rule):
+    json_schema = or_off(rule_shapes.CALLING_HOURS)
     read = staticmethod(read_calling_hours)
     example = '{"calls": [{"days": ["sun", "mon"], "from": "09:00", "to": "18:00"}]}'
 
@@ -84,6 +88,7 @@ class Hours(Rule):
 class Duplicates(Rule):
     """“keep” or “once”. “keep” and “off” mean the same."""
 
+    json_schema = or_off(rule_shapes.DUPLICATES)
     read = staticmethod(read_duplicates)
     example = "once"
 
@@ -94,11 +99,13 @@ class Duplicates(Rule):
 
 
 class Cap(Rule):
+    json_schema = or_off(rule_shapes.FREQUENCY_CAP)
     read = staticmethod(read_frequency_cap)
     example = '{"contacts": 2, "days": 7}'
 
 
 class Waves(Rule):
+    json_schema = or_off(rule_shapes.WAVES)
     read = staticmethod(read_waves)
     example = '{"sizes": [100], "success_percent": 80}'
 
@@ -106,6 +113,7 @@ class Waves(Rule):
 class Urgent(Rule):
     """Why a run is urgent. “off” means that it is not."""
 
+    json_schema = or_off(rule_shapes.URGENT)
     read = staticmethod(UrgentRule.parse)
     example = '{"reason": "Flood warning for ward 5"}'
 

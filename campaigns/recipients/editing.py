@@ -99,7 +99,9 @@ def copy_valid_rows(
             sizes.add(values)
             good.append((parsed.number, parsed.to, values))
     if not good:
-        raise InvalidInput("None of the numbers is a phone number.", errors=errors[:ERRORS_SHOWN])
+        raise InvalidInput(
+            "None of the numbers is a phone number.", errors=errors[:ERRORS_SHOWN], code="no_valid_number"
+        )
     copied = imports.copy_rows(audience, good)
     sizes.store_in(audience)
     audience.save(update_fields=FIELDS)
@@ -199,10 +201,13 @@ def _add_tags(audience: Audience, tags: Iterable[str]) -> None:
         if tag not in known and tag not in new:
             new[tag] = None
             if len(known) + len(new) > MAX_TAGS:
-                raise InvalidInput(too_many_tags(audience))
+                raise InvalidInput(too_many_tags(audience), code="too_many_tags")
     for tag in new:
         if len(tag) > MAX_NAME_CHARACTERS + len(PREFIX) or tag != to_tag_name(tag):
-            raise InvalidInput(f"“{tag[:40]}” cannot be the name of a tag. Use letters, digits and _.")
+            raise InvalidInput(
+                f"“{tag[:40]}” cannot be the name of a tag. Use letters, digits and _.",
+                code="invalid_tag_name",
+            )
     audience.tags = [*audience.tags, *new]
     if new:
         audience.save(update_fields=["tags"])
@@ -223,9 +228,12 @@ def _check_tags(audience: Audience, tags: Mapping[str, Any]) -> dict[str, str | 
         if value is None:
             value = ""
         if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise InvalidInput(f"The value of {tag} must be a text or a number.")
+            raise InvalidInput(f"The value of {tag} must be a text or a number.", code="invalid_tag_value")
         if len(str(value)) > MAX_VALUE_CHARACTERS:
-            raise InvalidInput(f"The value of {tag} is longer than {MAX_VALUE_CHARACTERS} characters.")
+            raise InvalidInput(
+                f"The value of {tag} is longer than {MAX_VALUE_CHARACTERS} characters.",
+                code="invalid_tag_value",
+            )
         checked[tag] = value
     return checked
 

@@ -68,7 +68,7 @@ def add_numbers(campaign: Campaign, numbers: Iterable[object] | None) -> list[di
 
     added = copy_rows(campaign, rows())
     if not added:
-        raise InvalidInput("None of the numbers is a phone number.", errors=errors)
+        raise InvalidInput("None of the numbers is a phone number.", errors=errors, code="no_valid_number")
     duplicates.mark_added(campaign, added=added)
     return errors
 
@@ -121,7 +121,7 @@ def read_sheet(file: BinaryIO, *, number_column: str = "") -> Iterator[ReadSheet
         file.seek(0)
         read.file = default_storage.save(f"{SHEETS}/{uuid.uuid4().hex}", File(file))
     elif not read.lines:
-        raise InvalidInput(NO_VALID_ROW, errors=read.errors)
+        raise InvalidInput(NO_VALID_ROW, errors=read.errors, code="no_valid_row")
     try:
         yield read
     except BaseException:

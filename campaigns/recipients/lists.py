@@ -72,7 +72,9 @@ def find_list(*, account: Account, pk: int) -> ContactList:
     """Return a list of the account, with its uses. Raises NotFound."""
     found = ContactList.objects.owned_by(account).with_uses().filter(pk=pk).first() if pk < 2**63 else None
     if found is None:
-        raise NotFound("You have no list with this id. The list of lists has all that you have.")
+        raise NotFound(
+            "You have no list with this id. The list of lists has all that you have.", code="no_such_list"
+        )
     return found
 
 
@@ -122,7 +124,10 @@ def remove_contact(*, contact_list: ContactList, pk: int) -> None:
         locked = _lock(contact_list)
         deleted, _ = Contact.objects.filter(contact_list=locked, pk=pk).delete()
         if not deleted:
-            raise NotFound("This list has no contact with this id. The contacts of the list have the ids.")
+            raise NotFound(
+                "This list has no contact with this id. The contacts of the list have the ids.",
+                code="no_such_list_contact",
+            )
         locked.number_count = F("number_count") - deleted
         locked.save(update_fields=["number_count", "updated_at"])
         _note(locked, "contacts_removed", contacts=deleted)
@@ -239,7 +244,7 @@ def _lock(contact_list: ContactList) -> ContactList:
     locked = ContactList.objects.select_for_update(of=("self",), no_key=True)
     found = locked.filter(pk=contact_list.pk).first()
     if found is None:
-        raise NotFound("This list was deleted.")
+        raise NotFound("This list was deleted.", code="no_such_list")
     return found
 
 

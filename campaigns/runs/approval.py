@@ -158,7 +158,7 @@ def _waiting_run(campaign: Campaign, run_id: int | None) -> Iterator[Run]:
     with transaction.atomic():
         locked = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
         if locked.deleted_at is not None:
-            raise NotFound("This campaign has been deleted.")
+            raise NotFound("This campaign has been deleted.", code="campaign_deleted")
         run = (
             Run.objects.select_for_update(of=("self",))
             .filter(campaign=locked, status=RunStatus.AWAITING)

@@ -77,15 +77,19 @@ def begin(
     if starts_at is not None and starts_at < timezone.now() - timedelta(minutes=1):
         raise InvalidInput(
             f"The schedule date {timezone.localtime(starts_at):%Y-%m-%d %H:%M} is in the past. Choose a later time, or"
-            " omit it to begin at once."
+            " omit it to begin at once.",
+            code="schedule_in_past",
         )
     if recording is not None and not Service(campaign.service).calls:
-        raise InvalidInput("Only a PHONE campaign can play audio. Send a message for an SMS campaign.")
+        raise InvalidInput(
+            "Only a PHONE campaign can play audio. Send a message for an SMS campaign.",
+            code="audio_without_calls",
+        )
     uploaded = recordings.store_upload(recording) if recording is not None else None
     with transaction.atomic():
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
         if campaign.deleted_at is not None:
-            raise NotFound("This campaign has been deleted.")
+            raise NotFound("This campaign has been deleted.", code="campaign_deleted")
         campaign.rules = campaign.rules | read_rules(rules, service=Service(campaign.service))
         if urgent is not None:
             check_urgent(urgent, campaign, sent=rules)
@@ -258,7 +262,7 @@ def _choose_recipients(
     rows = Recipient.objects.filter(campaign=campaign)
     last = rows.aggregate(last=Max("pk"))["last"]
     if last is None:
-        raise InvalidInput("This campaign has no numbers. Add some before you begin it.")
+        raise InvalidInput("This campaign has no numbers. Add some before you begin it.", code="no_numbers")
     if individual is not None:
         wanted = set(individual)
         known = set(rows.filter(pk__in=wanted).values_list("pk", flat=True))
@@ -276,7 +280,8 @@ def _choose_recipients(
     count = campaign.number_count if everyone else rows.count()
     if not count:
         raise InvalidInput(
-            "No number of this campaign has one of these statuses, so there is nobody to call or text."
+            "No number of this campaign has one of these statuses, so there is nobody to call or text.",
+            code="nobody_has_status",
         )
     return rows, count, last
 

@@ -38,11 +38,13 @@ def choose_source(
         source = _stored_source(campaign, has_text=bool(text), has_audio=has_audio)
     if source is Source.AUDIO and not has_audio:
         raise InvalidInput(
-            "The priority is audio, but there is none. Send it as aud_file, or use priority message."
+            "The priority is audio, but there is none. Send it as aud_file, or use priority message.",
+            code="no_audio",
         )
     if source is Source.MESSAGE and not text:
         raise InvalidInput(
-            "The priority is message, but there is none. Send a message, or use priority audio."
+            "The priority is message, but there is none. Send a message, or use priority audio.",
+            code="no_message",
         )
     if source is not None:
         return source
@@ -50,10 +52,14 @@ def choose_source(
         return Source.MESSAGE if message is not None else Source.AUDIO
     if text and has_audio:
         raise InvalidInput(
-            'This campaign has a message and an audio. Set priority to "message" or "audio" to say which one to use.'
+            'This campaign has a message and an audio. Set priority to "message" or "audio" to say which one to use.',
+            code="message_or_audio",
         )
     if not text and not has_audio:
-        raise InvalidInput("A campaign cannot begin without something to say: send a message or an aud_file.")
+        raise InvalidInput(
+            "A campaign cannot begin without something to say: send a message or an aud_file.",
+            code="nothing_to_say",
+        )
     return Source.AUDIO if has_audio else Source.MESSAGE
 
 

@@ -76,7 +76,7 @@ class Quote:
 
 def _checked(text: str, campaign: Campaign, sizes: Mapping[str, TagSize]) -> MessageTemplate:
     if not text.strip():
-        raise InvalidInput("There is no text for the SMS. Send a message.")
+        raise InvalidInput("There is no text for the SMS. Send a message.", code="no_sms_text")
     message = parse_message(text)
     check_tags(message, campaign.tags)
     check_length(message, {tag: entry.size for tag, entry in sizes.items()})

@@ -15,6 +15,7 @@ from django.db.models.functions import Greatest, Now
 from django.utils import timezone
 
 from accounts import credits
+from campaigns import webhook_events
 from campaigns.models import LIVE, PENDING, NotStarted, Run, RunStatus
 from campaigns.runs.rules import PRIORITIES
 from telephony.engine import lifecycle as deliveries
@@ -136,6 +137,7 @@ def finish(run_id: int) -> bool:
         run.finished_at = timezone.now()
         run.save(update_fields=["status", "finished_at"])
         credits.release(hold_id=run.hold_id, cause=f"run:{run.pk}:finished")
+        webhook_events.tell_finished(run.pk)
         failpoint("finishing")
     return True
 

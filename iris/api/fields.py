@@ -1,5 +1,7 @@
 """Serializer fields that parse values from JSON, forms and multipart bodies in the same way.
 
+`json_schema` is what a field accepts, as JSON Schema, for the schema of the API. Fields accept more spellings than it says.
+
 Null and empty text are treated as an omitted field, because a form cannot express "omitted" otherwise. An empty *list*
 is refused: a client whose filter selects no recipients must not reach all of them.
 """
@@ -75,6 +77,7 @@ class Word(serializers.Field[Any, Any, str, Any]):
         super().__init__(**options)
         self.words = {word.lower(): meaning for word, meaning in words.items()}
         self.shown = ", ".join(words)
+        self.json_schema = {"type": "string", "enum": list(words)}
         self.error_messages["required"] = self.error_messages["required"].format(words=self.shown)
 
     def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
@@ -90,6 +93,7 @@ class Word(serializers.Field[Any, Any, str, Any]):
 class Id(serializers.Field[Any, Any, Any, Any]):
     """The id of an object: a whole number from 1, or the same as text."""
 
+    json_schema: dict[str, Any] = {"type": "integer", "minimum": 1}
     default_error_messages = {
         "required": "This is missing: it must be an id, which is a whole number.",
         "invalid": "{value} is not an id: it must be a whole number from 1.",
@@ -108,6 +112,7 @@ class Id(serializers.Field[Any, Any, Any, Any]):
 class Upload(serializers.Field[Any, Any, Any, Any]):
     """An uploaded file. Its name and type are not trusted: the code that opens the file determines the format."""
 
+    json_schema: dict[str, Any] = {"type": "string", "format": "binary"}
     default_error_messages = {
         "name": "A file cannot be sent as {value}: upload it, with the request as multipart/form-data.",
         "empty": "The uploaded file is empty.",
@@ -123,7 +128,8 @@ class Upload(serializers.Field[Any, Any, Any, Any]):
             self.fail("empty")
         if data.size > settings.IRIS_MAX_UPLOAD_BYTES:
             raise TooLarge(
-                f"The uploaded file is too large: at most {settings.IRIS_MAX_UPLOAD_BYTES:,} bytes are allowed."
+                f"The uploaded file is too large: at most {settings.IRIS_MAX_UPLOAD_BYTES:,} bytes are allowed.",
+                code="file_too_large",
             )
         return data
 
@@ -131,6 +137,10 @@ class Upload(serializers.Field[Any, Any, Any, Any]):
 class Moment(serializers.Field[datetime, Any, Any, datetime]):
     """A future date and time. Without a time zone, it is in that of the account."""
 
+    json_schema: dict[str, Any] = {
+        "type": "string",
+        "description": "A future time, such as 2026-11-08T17:07. Without a time zone, it is in that of the account.",
+    }
     default_error_messages = {
         "unreadable": "{value} is not a date and time: write it as 2023-05-09T17:07, in {zone} time.",
         "bikram_sambat": "{value} looks like a Bikram Sambat date. Convert it to the Gregorian calendar (AD) "
@@ -171,6 +181,10 @@ class Moment(serializers.Field[datetime, Any, Any, datetime]):
 class Day(serializers.Field[Any, Any, Any, Any]):
     """The beginning of a period: a day (its midnight), or a Unix time in seconds."""
 
+    json_schema: dict[str, Any] = {
+        "type": "string",
+        "description": "The first day, such as 2026-01-31, or a Unix time in seconds.",
+    }
     default_error_messages = {
         "invalid": "This must be a date such as 2026-01-31, or a Unix time: whole seconds since 1970, such as 1767225600."
     }
@@ -188,6 +202,11 @@ class Day(serializers.Field[Any, Any, Any, Any]):
 class EndOfDay(Day):
     """The end of a period, inclusive: the end of the given day, or of the day of the given Unix time."""
 
+    json_schema: dict[str, Any] = {
+        "type": "string",
+        "description": "The last day, such as 2026-01-31, or a Unix time in seconds.",
+    }
+
     def to_internal_value(self, data: Any) -> datetime:
         moment = super().to_internal_value(data)
         try:
@@ -200,6 +219,12 @@ class EndOfDay(Day):
 class Tags(serializers.Field[dict[str, Any], Any, Any, dict[str, Any]]):
     """An object of tags: JSON, JSON in a form field, or form fields such as `available_tags[tags_name]`."""
 
+    json_schema: dict[str, Any] = {
+        "type": "object",
+        "additionalProperties": {"type": ["string", "number", "null"]},
+        "maxProperties": MAX_TAGS,
+        "description": "The values by the names of the tags.",
+    }
     default_error_messages = {
         "many": "These are too many tags: one number can have {most}.",
         "no_object": 'This must be an object of tags, such as {{"tags_name": "Sita", "tags_age": 25}}.',

@@ -41,7 +41,7 @@ SLICE = 1_000  # values of a list in memory as text at the same time
 
 _encoded = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
 _META = "HTTP_IDEMPOTENCY_KEY"
-_REPEATS_POST = {"PUT", "PATCH"}
+REPEATS_POST = {"PUT", "PATCH"}
 _LONG = "Its answer is too long to be kept. Read with GET what it has done."
 
 Handler = Callable[..., HttpResponseBase]
@@ -95,7 +95,7 @@ def _is_guarded(view: APIView, request: Request) -> bool:
     if request.method == "POST":
         return hasattr(view, "post") and ("get" not in actions or actions["get"] != actions.get("post"))
     method = str(request.method)
-    return method in _REPEATS_POST and actions.get(method.lower()) == actions.get("post", object())
+    return method in REPEATS_POST and actions.get(method.lower()) == actions.get("post", object())
 
 
 def _parse(sent: str) -> str:
@@ -194,7 +194,10 @@ def _keep(claim: kept_answers.Claim, owner_id: int, response: HttpResponseBase, 
         kept_for=rule.kept_for,
     )
     if not kept and rule.one_transaction:
-        raise Unavailable("The request could not be finished. Nothing was done. Try again in a few seconds.")
+        raise Unavailable(
+            "The request could not be finished. Nothing was done. Try again in a few seconds.",
+            code="not_finished",
+        )
 
 
 def _replay(earlier: kept_answers.Earlier, rule: RetryRule) -> HttpResponse:

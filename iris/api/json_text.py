@@ -24,18 +24,22 @@ def json_value(text: str) -> Any:
     if text.count(",") > MAX_VALUES or text.count("[") + text.count("{") > MAX_CONTAINERS:
         raise InvalidInput(
             f"The JSON has more than {MAX_VALUES:,} values, or {MAX_CONTAINERS:,} lists and objects. Send it in several"
-            " requests."
+            " requests.",
+            code="json_too_large",
         )
     try:
         value: Any = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except RecursionError as error:
-        raise InvalidInput("The JSON body is nested too deeply.") from error
+        raise InvalidInput("The JSON body is nested too deeply.", code="json_too_deep") from error
     except json.JSONDecodeError as error:
         raise InvalidInput(
-            f"The body is not valid JSON: {error.msg} in line {error.lineno}, column {error.colno}."
+            f"The body is not valid JSON: {error.msg} in line {error.lineno}, column {error.colno}.",
+            code="invalid_json",
         ) from error
     except ValueError as error:  # NaN, an infinity, or an integer with more digits than int() accepts
-        raise InvalidInput("The JSON body has a number that is too large or not finite.") from error
+        raise InvalidInput(
+            "The JSON body has a number that is too large or not finite.", code="invalid_json_number"
+        ) from error
     _check_depth(value)
     return value
 
@@ -47,7 +51,7 @@ def _check_depth(value: Any) -> None:
         level = [child for item in level for child in _children(item) if isinstance(child, dict | list)]
         if not level:
             return
-    raise InvalidInput("The JSON body is nested too deeply.")
+    raise InvalidInput("The JSON body is nested too deeply.", code="json_too_deep")
 
 
 def _children(item: Any) -> Iterable[Any]:
@@ -63,7 +67,7 @@ def json_object(raw: bytes) -> dict[str, Any]:
         return {}
     value = json_value(text)
     if not isinstance(value, dict):
-        raise InvalidInput('The JSON body must be an object, such as {"key": "value"}.')
+        raise InvalidInput('The JSON body must be an object, such as {"key": "value"}.', code="not_an_object")
     # Only escapes can contain such characters: a raw NUL is not valid JSON, and an unpaired surrogate not valid UTF-8.
     if "\\u" in text:
         check_text(_texts(value))
@@ -99,9 +103,10 @@ def check_text(texts: Iterable[str]) -> None:
     for text in texts:
         if not is_storable(text):
             raise InvalidInput(
-                "Text with a NUL byte or a broken character cannot be stored. Remove it and try again."
+                "Text with a NUL byte or a broken character cannot be stored. Remove it and try again.",
+                code="unstorable_text",
             )
 
 
 def not_utf8() -> InvalidInput:
-    return InvalidInput("The body has bytes that are not UTF-8. Send all text as UTF-8.")
+    return InvalidInput("The body has bytes that are not UTF-8. Send all text as UTF-8.", code="not_utf8")

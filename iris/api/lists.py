@@ -23,6 +23,7 @@ class Many(serializers.Field[Any, Any, Any, Any]):
     Repeated form fields are named `x`, `x[]` or `x[0]`. Text is split at commas and trimmed; other items are unchanged.
     """
 
+    json_schema: Any = {"type": "array", "items": {}}
     default_error_messages = {
         "required": "This field is missing: it must be a list.",
         "nothing": "This list is empty. Omit it if you do not want to choose anything.",
@@ -65,6 +66,7 @@ class Many(serializers.Field[Any, Any, Any, Any]):
 class Ids(Many):
     """A list of ids."""
 
+    json_schema = {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1}
     default_error_messages = {"no_id": "{value} is not an id: ids are whole numbers above 0."}
 
     def to_internal_value(self, data: Any) -> list[int]:
@@ -88,6 +90,7 @@ class Words(Many):
         super().__init__(**options)
         self.words = words
         self.shown = ", ".join(words)
+        self.json_schema = {"type": "array", "items": {"type": "string", "enum": list(words)}, "minItems": 1}
 
     def to_internal_value(self, data: Any) -> list[Any]:
         return [self._meaning(item) for item in super().to_internal_value(data)]

@@ -47,7 +47,9 @@ def paginate(
     if count is not None:
         paginator.count = count
     if number > paginator.num_pages:
-        raise NotFound(f"There is no page {number}: the last one is {paginator.num_pages}.")
+        raise NotFound(
+            f"There is no page {number}: the last one is {paginator.num_pages}.", code="no_such_page"
+        )
     page = paginator.page(number)
     neighbours = [
         n for n, there in ((number - 1, page.has_previous()), (number + 1, page.has_next())) if there
@@ -117,7 +119,9 @@ def paginate_in_v1(
     if by_page:
         number = _int_param(request, "page", default=1)
         if number > max(pages, 1):
-            raise NotFound(f"There is no page {number}: the last one is {max(pages, 1)}.")
+            raise NotFound(
+                f"There is no page {number}: the last one is {max(pages, 1)}.", code="no_such_page"
+            )
         offset = (number - 1) * size
     else:
         offset = _int_param(request, "offset", default=0, at_least=0)

@@ -198,7 +198,8 @@ class MultipartBody(MultiPartParser):
             parsed = super().parse(cast(IO[bytes], labels), media_type, context)
         except ParseError as error:
             raise InvalidInput(
-                "The multipart body cannot be read. Check its boundary, and that it was sent as a whole."
+                "The multipart body cannot be read. Check its boundary, and that it was sent as a whole.",
+                code="invalid_multipart",
             ) from error
         except OSError:  # for example, a full temporary disk: delete the partial files
             for handler in context["request"].upload_handlers:
@@ -285,7 +286,10 @@ class _Rejoined:
 def _unchunk(http: HttpRequest, limit: int) -> None:
     environ = getattr(http, "environ", {})
     if not environ.get("wsgi.input_terminated"):
-        raise InvalidInput("Send the body with a Content-Length: this server cannot read it in chunks.")
+        raise InvalidInput(
+            "Send the body with a Content-Length: this server cannot read it in chunks.",
+            code="no_content_length",
+        )
     body = tempfile.SpooledTemporaryFile(max_size=settings.FILE_UPLOAD_MAX_MEMORY_SIZE)  # noqa: SIM115 – used after this block
     size = 0
     while block := _block_of(environ["wsgi.input"]):
@@ -312,4 +316,7 @@ def _media_type(http: HttpRequest) -> str:
 
 
 def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"The body is too large: at most {limit / 1024 / 1024:.4g} MiB can be sent at once here.")
+    return TooLarge(
+        f"The body is too large: at most {limit / 1024 / 1024:.4g} MiB can be sent at once here.",
+        code="body_too_large",
+    )

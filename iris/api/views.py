@@ -107,7 +107,10 @@ def answer_in_v0(error: Exception, context: dict[str, Any]) -> Response | None:
         return None
     set_rollback()
     return failure(
-        status=explained.status, message=explained.message, errors=explained.errors, headers=explained.headers
+        status=explained.status,
+        message=explained.message,
+        errors=explained.errors,
+        headers={**explained.headers, ERROR_CODE: explained.code},
     )
 
 
@@ -260,5 +263,6 @@ def _is_api(request: HttpRequest, dialect: str = "") -> bool:
 def _plain_failure(request: HttpRequest, status: int, code: str, message: str) -> JsonResponse:
     if _is_api(request, "v1/"):
         body = failure_in_v1(Failure(status=status, code=code, message=message))
-        return JsonResponse(body, status=status, headers={ERROR_CODE: code})
-    return JsonResponse(envelope(status=status, success=False, message=message), status=status)
+    else:
+        body = envelope(status=status, success=False, message=message)
+    return JsonResponse(body, status=status, headers={ERROR_CODE: code})

@@ -30,6 +30,8 @@ class Child:
             start_new_session=True,
             preexec_fn=_end_with_parent,  # safe: this process has no threads
             env={
+                # Developers receive webhooks on their own machine.
+                "IRIS_WEBHOOKS_TO_PRIVATE": "on",
                 **os.environ,
                 # So the child can import iris from any working directory, and resolves a relative IRIS_HOME as we do.
                 "PYTHONPATH": os.pathsep.join(

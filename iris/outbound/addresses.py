@@ -66,8 +66,11 @@ class Target:
         return host if self.port == usual else f"{host}:{self.port}"
 
 
-def parse_address(address: str) -> Target:
-    """Parse and check a URL. Raises AddressRefused unless it is a plain http or https URL."""
+def parse_address(address: str, *, private: bool = False) -> Target:
+    """Parse and check a URL. Raises AddressRefused unless it is a plain http or https URL.
+
+    With `private`, every port is allowed.
+    """
     text = address.strip() if len(address) <= MAX_ADDRESS_CHARACTERS else ""
     try:
         parts = urlsplit(text)
@@ -80,7 +83,7 @@ def parse_address(address: str) -> Target:
         raise AddressRefused("an address must not contain a user name or a password")
     if port is None:
         port = 443 if scheme == "https" else 80
-    if port not in PORTS:
+    if port not in PORTS and not private:
         raise AddressRefused(f"port {port} is not allowed, only 80 and 443 are")
     path = quote(parts.path or "/", safe=_KEPT) + (
         f"?{quote(parts.query, safe=_KEPT)}" if parts.query else ""

@@ -34,6 +34,10 @@ class VoiceName(Text):
 class AnyNumber(serializers.Field[Any, Any, Any, Any]):
     """A phone number as it was sent, valid or not. For lists: invalid numbers are skipped later."""
 
+    json_schema = {
+        "type": ["string", "integer"],
+        "description": "A phone number, such as 9841000001 or +9779841000001.",
+    }
     default_error_messages = {"required": "This field is missing: it must be a phone number."}
 
     def to_internal_value(self, data: Any) -> Any:
@@ -55,4 +59,5 @@ class Number(AnyNumber):
 class Numbers(Many):
     """A list of phone numbers."""
 
+    json_schema = {"type": "array", "items": AnyNumber.json_schema, "minItems": 1}
     advice = "Send the others in further requests, or upload a sheet."

@@ -24,6 +24,7 @@ from iris.errors import InvalidInput, NotFound
 from telephony.carriers.base import Accepted, Carrier, Result, SessionCarrier, Unknown
 from telephony.engine.pace_setting import MAX_CPS
 from telephony.models import PauseCause, Trunk
+from telephony.webhook_events import tell_paused
 
 log = logging.getLogger(__name__)
 
@@ -126,6 +127,7 @@ def pause(alias: str, *, reason: str = "") -> None:
             account_id=None, action="trunk_paused", kind="trunk", object_id=trunk.pk, name=alias,
             reason=trunk.pause_reason,
         )  # fmt: skip
+        tell_paused(trunk_id=trunk.pk, alias=alias, cause=PauseCause.OPERATOR)
 
 
 def resume(alias: str, *, reason: str = "") -> bool:
@@ -254,6 +256,7 @@ def _begin_pause(trunk: Trunk, *, reason: str, cause: PauseCause, now: datetime)
         account_id=None, action="trunk_paused", kind="trunk", object_id=trunk.pk, name=trunk.alias,
         reason=trunk.pause_reason,
     )  # fmt: skip
+    tell_paused(trunk_id=trunk.pk, alias=trunk.alias, cause=cause)
     about = {"trunk": trunk.alias}
     log.error("The trunk %s is paused (%s): %s", trunk.alias, cause.label, trunk.pause_reason, extra=about)
     if tells:

@@ -107,7 +107,8 @@ def refuse_held() -> None:
     """
     if is_held():
         raise Unavailable(
-            "This server was restored from a backup and sends nothing until its operator allows it. Try again later."
+            "This server was restored from a backup and sends nothing until its operator allows it. Try again later.",
+            code="restore_hold",
         )
 
 

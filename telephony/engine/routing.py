@@ -45,7 +45,9 @@ def get_or_create_trunks() -> dict[str, Trunk]:
 def check_route(channel: Channel, *, for_twin: bool = False) -> None:
     """Raise Unavailable if no trunk serves this channel. Test twins always have one."""
     if not for_twin and not settings.ROUTES[channel.value]:
-        raise Unavailable(f"No carrier is set up for {channel.label}: ask this server's operator.")
+        raise Unavailable(
+            f"No carrier is set up for {channel.label}: ask this server's operator.", code="no_carrier"
+        )
 
 
 def choose_trunks(

@@ -122,6 +122,19 @@ def _busy_tasks() -> int:
         )
 
 
+def are_processors_needed() -> bool:
+    """Return whether a trunk without a pace has queued deliveries: they are submitted as fast as the processors allow."""
+    unpaced = [alias for alias in _aliases() if not pace_of(alias)]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""SELECT EXISTS (SELECT FROM telephony_trunk t WHERE t.alias = ANY(%s) AND EXISTS (
+                    SELECT FROM telephony_delivery d WHERE d.trunk_id = t.id AND d.status = {QUEUED}
+                       AND d.not_before <= statement_timestamp()))""",
+            [unpaced],
+        )
+        return bool(cursor.fetchone()[0])
+
+
 def _aliases() -> list[str]:
     """Return the trunks without a worker of their own. Each trunk with a session has its own worker."""
     return [alias for alias in settings.CARRIERS if not isinstance(get_carrier(alias), SessionCarrier)]

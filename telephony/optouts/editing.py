@@ -79,11 +79,13 @@ def import_numbers(*, account: Account, file: BinaryIO, name: str = "") -> Liste
         except InvalidInput as error:
             errors.append((line, error.message.rstrip(".")))
         if len(rows) + len(errors) > MAX_ROWS:
-            raise InvalidInput(f"The file has more than {MAX_ROWS:,} numbers. Split it.")
+            raise InvalidInput(
+                f"The file has more than {MAX_ROWS:,} numbers. Split it.", code="too_many_rows"
+            )
     if errors:
         raise csv_files.wrong_rows(errors, so="no number was added")
     if not rows:
-        raise InvalidInput("The file has no numbers below its headings.")
+        raise InvalidInput("The file has no numbers below its headings.", code="empty_file")
     return _list(account, rows, way=OptOutWay.IMPORT, file=name[:100])
 
 
@@ -107,7 +109,7 @@ def find(*, account: Account, number: object) -> OptOut:
 
 
 def _not_listed(number: object) -> NotFound:
-    return NotFound(f"{str(number)[:40]} is not on the opt-out list of this account.")
+    return NotFound(f"{str(number)[:40]} is not on the opt-out list of this account.", code="not_opted_out")
 
 
 def _list(

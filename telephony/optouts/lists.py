@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 
 from accounts.people.pseudonyms import spellings_of
 from iris.storable import storable
@@ -19,6 +19,8 @@ from telephony.models import Channel, OptOut
 from telephony.models.replies import MAX_SOURCE_CHARACTERS, OptOutWay
 from telephony.optouts.conditions import opted_out as opted_out_sql
 from telephony.unnest import rowset
+from telephony.webhook_events import tell_opt_outs
+from webhooks import outbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,7 @@ class NewOptOut:
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
+@transaction.atomic
 def add(new: Iterable[NewOptOut]) -> int:
     """Add numbers to opt-out lists in one statement; return how many opt-outs are new or wider than before.
 
@@ -71,10 +74,13 @@ def add(new: Iterable[NewOptOut]) -> int:
                     ON CONFLICT (owner_id, number) DO UPDATE
                    SET channel = '', way = excluded.way, source = excluded.source, evidence = excluded.evidence,
                        created_at = statement_timestamp()
-                 WHERE old.channel <> '' AND old.channel <> excluded.channel""",
+                 WHERE old.channel <> '' AND old.channel <> excluded.channel
+                RETURNING id, {outbox.has_endpoint("owner_id")}""",
             parameters,
         )
-        return int(cursor.rowcount)
+        added = cursor.fetchall()
+    tell_opt_outs([pk for pk, has_endpoint in added if has_endpoint])
+    return len(added)
 
 
 def _widened(one: NewOptOut) -> NewOptOut:

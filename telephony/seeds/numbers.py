@@ -31,7 +31,8 @@ def set_numbers(*, account: Account, numbers: Sequence[object]) -> list[str]:
     """Replace the seed numbers of an account, and return them. Raises InvalidInput for a number that cannot exist."""
     if len(numbers) > MAX_NUMBERS:
         raise InvalidInput(
-            f"An account can have {MAX_NUMBERS} seed numbers, and these are {len(numbers):,}. Remove some."
+            f"An account can have {MAX_NUMBERS} seed numbers, and these are {len(numbers):,}. Remove some.",
+            code="too_many_seed_numbers",
         )
     parsed = [numbering.parse(number) for number in numbers]
     for one in parsed:
@@ -93,7 +94,10 @@ def sent_to_seeds(account: Account) -> QuerySet[SeedSms]:
 def refuse_unknown(*, account: Account, delivery_id: int) -> None:
     """Raise NotFound if this is no SMS to a seed number of the account."""
     if not sent_to_seeds(account).filter(delivery=delivery_id).exists():
-        raise NotFound(f"There is no SMS {delivery_id} to a seed number. The list of results has their ids.")
+        raise NotFound(
+            f"There is no SMS {delivery_id} to a seed number. The list of results has their ids.",
+            code="no_such_seed_sms",
+        )
 
 
 @transaction.atomic

@@ -98,7 +98,9 @@ def remove_sender(*, account: Account, sender_id: int) -> Sender:
     """Remove an account's sender or request. Its queued SMS get another sender, if the account has one. Raises NotFound."""
     sender = Sender.objects.filter(owner=account, pk=sender_id).first()
     if sender is None or not delete_senders([sender.pk]):
-        raise NotFound("You have no sender with this id. The list of senders has their ids.")
+        raise NotFound(
+            "You have no sender with this id. The list of senders has their ids.", code="no_such_sender"
+        )
     return sender
 
 

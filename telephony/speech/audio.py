@@ -163,7 +163,8 @@ def _copied_to_disk(file: Upload) -> Iterator[IO[bytes]]:
     if size > settings.IRIS_MAX_UPLOAD_BYTES:
         allowed = settings.IRIS_MAX_UPLOAD_BYTES / 2**20
         raise TooLarge(
-            f"The recording has {size / 2**20:.1f} MB; at most {allowed:.1f} MB are allowed. Send a shorter one, or an MP3."
+            f"The recording has {size / 2**20:.1f} MB; at most {allowed:.1f} MB are allowed. Send a shorter one, or an MP3.",
+            code="recording_too_large",
         )
     if size == 0:
         raise NotAudio("The recording is empty. Send an audio file such as MP3 or WAV.")

@@ -86,7 +86,8 @@ class Espeak:
             library = _load_library()
             if library.espeak_SetVoiceByName(voice.encode()) != 0:
                 raise Unavailable(
-                    f"The speech engine of this server has no voice {voice}. Contact the operator."
+                    f"The speech engine of this server has no voice {voice}. Contact the operator.",
+                    code="speech_unavailable",
                 )
             library.espeak_SetParameter(RATE, words_per_minute, 0)
             library.espeak_SetParameter(PITCH, chosen["pitch"], 0)
@@ -100,7 +101,8 @@ class Espeak:
             raise speech_too_long(max_seconds)
         if failed:
             raise Unavailable(
-                "The speech engine of this server could not speak the message. Try again later."
+                "The speech engine of this server could not speak the message. Try again later.",
+                code="speech_unavailable",
             )
         pcm = Pcm(samples, sample_rate)
         return (
@@ -152,7 +154,10 @@ def _load_library() -> ctypes.CDLL:
     try:
         library = ctypes.CDLL(espeakng_loader.get_library_path())
     except OSError as error:
-        raise Unavailable("The speech engine of this server does not start. Contact the operator.") from error
+        raise Unavailable(
+            "The speech engine of this server does not start. Contact the operator.",
+            code="speech_unavailable",
+        ) from error
     library.espeak_Info.restype = ctypes.c_char_p
     library.espeak_Info.argtypes = [ctypes.c_void_p]
     library.espeak_Initialize.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_int]
@@ -180,7 +185,10 @@ def _initialize() -> int:
         AUDIO_OUTPUT_SYNCHRONOUS, BUFFER_MILLISECONDS, path, INITIALIZE_DONT_EXIT
     )
     if sample_rate <= 0:
-        raise Unavailable("The speech engine of this server has no dictionaries. Contact the operator.")
+        raise Unavailable(
+            "The speech engine of this server has no dictionaries. Contact the operator.",
+            code="speech_unavailable",
+        )
     _load_library().espeak_SetSynthCallback(_callback)
     return sample_rate
 

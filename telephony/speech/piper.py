@@ -90,7 +90,9 @@ class Piper:
         try:
             voice = _get_model(model, model.stat().st_mtime_ns)
         except Exception as error:  # a damaged model may raise anything
-            raise Unavailable("The voice of this message does not start. Contact the operator.") from error
+            raise Unavailable(
+                "The voice of this message does not start. Contact the operator.", code="speech_unavailable"
+            ) from error
         config = SynthesisConfig(
             speaker_id=_speaker_id(_read_config(model), chosen["speaker"])
             if voice.config.num_speakers > 1

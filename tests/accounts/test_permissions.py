@@ -62,6 +62,9 @@ def test_reading_needs_no_more_than_view() -> None:
         "/api/system/people/requests/",
         "/api/system/people/requests/<id:request_id>/",
         "/api/system/senders/",
+        "/api/system/webhooks/",
+        "/api/system/webhooks/<id:webhook_id>/",
+        "/api/system/webhooks/<id:webhook_id>/deliveries/",
         "/api/v1/auths/get-api-keys/",
         "/api/v1/auths/list/send-otps/",  # it shows the passwords
     }

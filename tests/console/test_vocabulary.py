@@ -20,6 +20,7 @@ from accounts.signin.views import PRESETS as PRESET_NAMES
 from campaigns.models import AlertState, RunStatus, Service
 from campaigns.reports.why import Hold, Reason
 from console import calendars, numerals, vocabulary, words_of_reasons
+from console.views import webhooks
 from console.words_of_audit import OBJECTS, SENTENCES, changes_of, sentence_of
 from console.words_of_credits import KINDS
 from console.words_of_people import PERMISSIONS
@@ -28,6 +29,8 @@ from telephony.engine.held_back import TrunkHold
 from telephony.engine.lifecycle.conditions import Wait
 from telephony.models import FINAL, Cause, Channel, DeliveryStatus, OptOutWay, SenderStatus
 from telephony.numbering import Operator
+from webhooks.events import TEST, Event
+from webhooks.models import MessageState
 
 
 @pytest.fixture(params=["en", "ne"])
@@ -53,6 +56,8 @@ def test_every_status_has_a_word_and_a_sentence() -> None:
     assert set(OBJECTS) == set(OBJECT_KINDS)
     assert {action.partition(":")[0] for action in SENTENCES} == set(ACTIONS)
     assert set(SETTINGS) == {"name", *STORED_SETTINGS}
+    assert set(webhooks.EVENTS) == {*Event, TEST}
+    assert set(webhooks.STATES) == set(MessageState)
     assert set(PRESET_NAMES) == {*PRESETS, "owner", "custom"}
 
 

@@ -47,6 +47,7 @@ from tests.factories import (
     make_trunk,
     owner_of,
 )
+from tests.webhooks.making import make_endpoint, publish
 
 MESSAGE = "नमस्कार {tags_name}, भोलि वडा कार्यालयमा आउनुहोस्।"
 OUTCOMES = (
@@ -79,6 +80,7 @@ class World:
             "list_id": lambda: self.account.contact_lists.earliest("pk").pk,
             "template_id": lambda: self.account.text_templates.earliest("pk").pk,
             "sender_id": lambda: self.account.senders.earliest("pk").pk,
+            "webhook_id": lambda: self.account.webhook_endpoints.earliest("pk").pk,
             "key_id": lambda: self.account.api_keys.earliest("pk").pk,
         }
         return {key: ids[key]() for key in ADDRESSES[name]}
@@ -144,6 +146,8 @@ def make_world(*, size: int = 1, account: Account | None = None) -> World:
             name=f"Program {number}",
             scopes=frozenset({Permission.VIEW}),
         )
+        make_endpoint(account, name="पसल")
+    publish(account, *map(str, range(size)))
     owned = make_phone_number(number=f"98{account.pk % 10**8:08}", owner=account)
     for number in range(size):
         make_phone_number(number=f"97{(account.pk + number) % 10**8:08}")

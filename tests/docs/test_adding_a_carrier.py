@@ -101,7 +101,7 @@ def test_no_file_outside_carriers_names_a_carrier() -> None:
     name = re.compile(f"(?<!manage\\.py )(?:{'|'.join(forms)})")
     naming = {
         path.relative_to(ROOT).as_posix()
-        for app in ("accounts", "campaigns", "otp", "telephony")
+        for app in ("accounts", "campaigns", "otp", "telephony", "webhooks")
         for path in (ROOT / app).rglob("*.py")
         if name.search(path.read_text(encoding="utf-8"))
     }

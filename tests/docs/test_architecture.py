@@ -9,7 +9,18 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-FOLDERS = ("accounts", "benchmarks", "campaigns", "console", "docs", "iris", "otp", "telephony", "tests")
+FOLDERS = (
+    "accounts",
+    "benchmarks",
+    "campaigns",
+    "console",
+    "docs",
+    "iris",
+    "otp",
+    "telephony",
+    "tests",
+    "webhooks",
+)
 PATHS = sorted(
     {
         *re.findall(rf"`((?:{'|'.join(FOLDERS)})/[^`\s]*)`", PAGE),
@@ -37,10 +48,19 @@ def _packages(folder: Path) -> set[str]:
 @pytest.mark.parametrize(
     "package",
     sorted(
-        {"iris/", "accounts/", "telephony/", "campaigns/", "otp/", "console/", "iris/api/"}.union(
+        {
+            "iris/",
+            "accounts/",
+            "webhooks/",
+            "telephony/",
+            "campaigns/",
+            "otp/",
+            "console/",
+            "iris/api/",
+        }.union(
             *(
                 _packages(ROOT / app)
-                for app in ("iris", "accounts", "telephony", "campaigns", "otp", "console")
+                for app in ("iris", "accounts", "webhooks", "telephony", "campaigns", "otp", "console")
             )
         )
     ),
@@ -76,7 +96,7 @@ def test_each_likely_change_in_the_architecture_names_its_files() -> None:
     changes = re.split(r"^\d+\. ", section, flags=re.MULTILINE)[1:]
     assert len(changes) >= 20
     for change in changes:
-        assert re.search(r"`(?:iris|accounts|telephony|campaigns|otp)/[\w/]+", change), change
+        assert re.search(r"`(?:iris|accounts|telephony|campaigns|otp|webhooks)/[\w/]+", change), change
 
 
 def test_every_heading_linked_in_the_architecture_exists() -> None:

@@ -17,7 +17,7 @@ MISSPELLINGS = re.findall(r"^\| `([^`]+)` \|", KEPT, re.MULTILINE)
 TESTS = re.findall(r"^  `(tests/[^`:]+)::([^`]+)`$", DECIDED, re.MULTILINE)
 CODE = [
     (path.relative_to(ROOT), line)
-    for folder in ("accounts", "campaigns", "otp", "telephony")
+    for folder in ("accounts", "campaigns", "otp", "telephony", "webhooks")
     for path in sorted((ROOT / folder).rglob("*.py"))
     for line in path.read_text(encoding="utf-8").splitlines()
 ]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("accounts", "benchmarks", "campaigns", "console", "iris", "otp", "telephony", "tests")
+FOLDERS = ("accounts", "benchmarks", "campaigns", "console", "iris", "otp", "telephony", "tests", "webhooks")
 MAX_LINES = 350
 # Tables, in which readers look things up.
 TABLES = {"iris/settings.py"}

@@ -107,7 +107,7 @@ def test_only_settings_reads_iris_variables() -> None:
 
     guilty = [
         str(path.relative_to(ROOT))
-        for app in ("iris", "accounts", "telephony", "campaigns", "otp", "console")
+        for app in ("iris", "accounts", "webhooks", "telephony", "campaigns", "otp", "console")
         for path in (ROOT / app).rglob("*.py")
         if reads.search(path.read_text())
     ]

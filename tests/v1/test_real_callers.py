@@ -67,7 +67,7 @@ def test_vehicle_tracker_shows_its_user_the_error_sentence(http: httpx.Client, a
     for status, code, refused in (
         (401, "token_not_valid", http.get("/campaign/", headers={"Authorization": "Bearer x"})),
         (402, "insufficient_credits", unpaid),
-        (404, "not_found", http.get("/campaign/0/")),
+        (404, "no_such_campaign", http.get("/campaign/0/")),
         (404, "not_found", http.get("/nothing/")),
         (405, "method_not_allowed", http.delete(run)),
         (409, "campaign_live", http.delete(f"/phone-number/delete/{contact}/")),

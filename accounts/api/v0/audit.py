@@ -39,6 +39,7 @@ COLUMNS = (
 class Object(Text):
     """A kind of object, or one object as `campaign:17`."""
 
+    json_schema = {"type": "string", "description": "A kind of object, or one object such as `campaign:17`."}
     default_error_messages = {
         "unknown": "{value} is not an object of the audit log. Send one of {kinds}, or one with an id such as campaign:17."
     }

@@ -45,6 +45,7 @@ class Setting(serializers.Field[Any, Any, Any, Any]):
 class Name(Setting):
     """The name of something, as text."""
 
+    json_schema: dict[str, Any] = {"type": ["string", "null"]}
     default_error_messages = {"invalid": "This must be text, or null for none."}
 
     def read(self, data: Any) -> str:
@@ -61,6 +62,7 @@ class Choice(Setting):
     def __init__(self, words: Mapping[str, str], **options: Any) -> None:
         super().__init__(**options)
         self._words, self._shown = {word.lower(): stored for word, stored in words.items()}, ", ".join(words)
+        self.json_schema = {"enum": [*words, None]}
 
     def read(self, data: Any) -> str:
         word = data.strip().lower() if isinstance(data, str) else None
@@ -72,6 +74,7 @@ class Choice(Setting):
 class Credits(Setting, Amount):
     """An amount of credits. If it is switched off, it is None."""
 
+    json_schema: dict[str, Any] = {"type": ["number", "null"], "minimum": 0.01}
     read = Amount.to_internal_value
 
 
@@ -86,6 +89,7 @@ class Count(Setting):
     def __init__(self, *, can_be_off: bool = False, **options: Any) -> None:
         super().__init__(off=None, **options)
         self._can_be_off = can_be_off
+        self.json_schema = {"type": ["integer", "null"] if can_be_off else "integer"}
 
     def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
         value = super().get_value(dictionary)
@@ -105,6 +109,11 @@ class Count(Setting):
 class Rule(Setting):
     """An object, or the same as JSON text. If it is switched off, it is None. The app that knows the rule checks it."""
 
+    json_schema: dict[str, Any] = {
+        "type": ["object", "null"],
+        "description": "The rule. Null switches it off.",
+    }
+
     def __init__(self, **options: Any) -> None:
         super().__init__(off=None, **options)
 
@@ -118,6 +127,7 @@ class Rule(Setting):
 class Flag(Setting):
     """True or false. The words `OFF` are false, and so are null and “no”; “on” and “yes” are true."""
 
+    json_schema: dict[str, Any] = {"type": ["boolean", "null"]}
     default_error_messages = {"invalid": "{value} is neither true nor false."}
 
     def __init__(self, **options: Any) -> None:

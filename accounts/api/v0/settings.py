@@ -60,7 +60,10 @@ class SettingChanges(serializers.Serializer[Any]):
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping) and not set(data) & set(self.fields):
-            raise InvalidInput(f"None of the sent fields is a setting. Send some of: {', '.join(SETTINGS)}.")
+            raise InvalidInput(
+                f"None of the sent fields is a setting. Send some of: {', '.join(SETTINGS)}.",
+                code="unknown_settings",
+            )
         return super().to_internal_value(data)
 
 

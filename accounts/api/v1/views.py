@@ -77,9 +77,9 @@ class Refresh(V1View):
         if not sent and (sent := request.COOKIES.get(cookies.REFRESH)):
             cookies.refuse_other_sites(request._request)
         if not sent:
-            raise InvalidInput("No refresh token provided")
+            raise InvalidInput("No refresh token provided", code="no_refresh_token")
         if not isinstance(sent, str):
-            raise InvalidInput("Invalid token payload.")
+            raise InvalidInput("Invalid token payload.", code="invalid_refresh_token")
         try:
             access_token = authentication.refresh_access(sent)
         except NotAuthenticated as error:
@@ -121,7 +121,7 @@ class Key(V1View):
     def get(self, request: Request) -> Response:
         key = apikeys.current(account=account_of(request))
         if key is None:
-            raise NotFound("No API token found. Please generate one first.")
+            raise NotFound("No API token found. Please generate one first.", code="no_api_key")
         return Response(
             {
                 "token": key.beginning + 56 * "*",

@@ -46,7 +46,8 @@ class HearingViewSet(V0ViewSet):
         hearing = latest_hearing(campaign)
         if hearing is None:
             raise NotFound(
-                "No run of this campaign has asked whether people have heard. Begin an urgent run with “heard”."
+                "No run of this campaign has asked whether people have heard. Begin an urgent run with “heard”.",
+                code="no_alert",
             )
         chosen = None if states is None else [state for meant in states for state in meant]
         page = paginate(request, hearing.recipients(chosen))

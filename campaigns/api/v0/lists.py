@@ -34,6 +34,20 @@ from telephony.api.fields import Number
 class Contacts(Many):
     """A list of contacts: each a phone number, or an object with a number and tags."""
 
+    json_schema = {
+        "type": "array",
+        "items": {
+            "anyOf": [
+                Number.json_schema,
+                {
+                    "type": "object",
+                    "properties": {"number": Number.json_schema, "available_tags": Tags.json_schema},
+                    "required": ["number"],
+                },
+            ]
+        },
+        "minItems": 1,
+    }
     default_error_messages = {
         "no_number": '{value} has no number: send a phone number, or an object such as {{"number": "9841000001"}}.',
     }

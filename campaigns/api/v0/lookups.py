@@ -22,7 +22,10 @@ def campaign_of(request: Request, campaign_id: int) -> Any:
         .first()
     )
     if campaign is None:
-        raise NotFound("You have no campaign with this id. The list of campaigns has all that you have.")
+        raise NotFound(
+            "You have no campaign with this id. The list of campaigns has all that you have.",
+            code="no_such_campaign",
+        )
     return campaign
 
 
@@ -35,5 +38,8 @@ def recipient_of(request: Request, number_id: int) -> Recipient:
         .first()
     )
     if recipient is None:
-        raise NotFound("You have no number with this id. The list of a campaign's numbers has the ids.")
+        raise NotFound(
+            "You have no number with this id. The list of a campaign's numbers has the ids.",
+            code="no_such_number",
+        )
     return recipient

@@ -15,6 +15,7 @@ from accounts.permissions import Permission
 from campaigns.api.recipient_filters import RecipientFilter
 from campaigns.api.v0.known_fields import refuse_query
 from campaigns.api.v0.lookups import campaign_of, recipient_of
+from campaigns.api.v0.misspellings import DELETED_NUMBER, NUMBER_DETAIL, NUMBER_LISTS
 from campaigns.api.v0.serializers import NewNumber, NumberChanges, number_json
 from campaigns.models import Campaign, Recipient
 from campaigns.recipients import editing
@@ -27,7 +28,6 @@ from iris.api.pagination import MAX_PAGE_SIZE, paginate
 from iris.api.streaming import loaded, streamed
 from iris.api.viewsets import V0ViewSet, reads
 
-NUMBER_LISTS = "number-lists"  # sic
 STREAM_BATCH = 2_000  # recipients in memory while a list of numbers is streamed
 
 
@@ -63,7 +63,7 @@ class NumberViewSet(V0ViewSet):
         return success(
             {
                 "messages": f"{recipient.number} details retrieved successfully!!",
-                "number-detail": _shown(recipient.campaign, [recipient])[0],  # sic
+                NUMBER_DETAIL: _shown(recipient.campaign, [recipient])[0],
             }
         )
 
@@ -83,7 +83,7 @@ class NumberViewSet(V0ViewSet):
         recipient = recipient_of(request, number_id)
         editing.delete_recipient(recipient=recipient)
         deleted = f"{recipient.number} of campaign {recipient.campaign.name} deleted Successfully!!"
-        return success({"campaign-details": deleted})  # sic
+        return success({DELETED_NUMBER: deleted})
 
 
 def _page(

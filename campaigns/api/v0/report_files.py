@@ -53,7 +53,9 @@ class ReportViewSet(V0ViewSet):
             seconds=PREPARED_AT_ONCE_SECONDS,
         )
         if report.status == ReportStatus.FAILED:
-            raise Unavailable("The report could not be prepared. Try again in a minute.")
+            raise Unavailable(
+                "The report could not be prepared. Try again in a minute.", code="report_failed"
+            )
         if report.status == ReportStatus.READY:
             return downloads.download(report)
         response = success(
@@ -70,7 +72,7 @@ def _run_of(campaign: Campaign, pk: int | None) -> Run | None:
         return None
     run = Run.objects.filter(campaign=campaign, pk=pk, trial=False).first()
     if run is None:
-        raise NotFound("This campaign has no run with this id.")
+        raise NotFound("This campaign has no run with this id.", code="no_such_run")
     return run
 
 

@@ -14,6 +14,7 @@ from campaigns.api.approval import awaiting_json
 from campaigns.api.defaults import with_default_services
 from campaigns.api.rules import Cap, Duplicates, Hours, Retry, Urgent, Waves, reach_json, waiting_wave_json
 from campaigns.api.v0.known_fields import KnownFields
+from campaigns.api.v0.misspellings import NUMBERS_CAMPAIGN
 from campaigns.api.words import RECIPIENT_STATUSES, SERVICES, notice_json, pause_reason_json
 from campaigns.messages import MAX_CHARACTERS
 from campaigns.models import Campaign, Run, RunStatus, Service, Source
@@ -205,7 +206,7 @@ def number_json(state: RecipientState, *, campaign: Campaign) -> dict[str, Any]:
     return {
         "id": recipient.pk,
         "number": number_as_sent(recipient.number),
-        "campaing": campaign.name,  # sic
+        NUMBERS_CAMPAIGN: campaign.name,
         "available_tags": {tag: recipient.tags[tag] for tag in campaign.tags if tag in recipient.tags},
         "status": RECIPIENT_STATUSES[state.status],
         "duration": None if state.seconds is None else round(state.seconds),

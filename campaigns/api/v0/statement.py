@@ -43,6 +43,7 @@ FORMATS = ("json", "csv")
 class CalendarDay(serializers.Field[date, Any, Any, date]):
     """A day, written as 2026-01-31."""
 
+    json_schema = {"type": "string", "format": "date"}
     default_error_messages = {
         "unreadable": "{value} is not a date: write it as 2026-01-31.",
         "bikram_sambat": "{value} looks like a Bikram Sambat date. Convert it to the Gregorian calendar (AD) first, "

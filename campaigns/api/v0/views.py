@@ -18,6 +18,7 @@ from campaigns.api.rules import rules_json
 from campaigns.api.v0.filters import CampaignFilter
 from campaigns.api.v0.known_fields import refuse_query
 from campaigns.api.v0.lookups import campaign_of
+from campaigns.api.v0.misspellings import CAMPAIGN_LISTS, DELETED_CAMPAIGN, HOLD_AMOUNT
 from campaigns.api.v0.serializers import (
     Approval,
     Beginning,
@@ -55,7 +56,7 @@ class CampaignViewSet(V0ViewSet):
         """List campaigns, without the envelope, as documented."""
         page = paginate(request, self.filter_queryset(self.get_queryset()))
         shown = [campaign_json(campaign, run_status=campaign.run_status) for campaign in page.items]
-        result = {"messages": "Campaign Successfully Retrieved", "campaign-lists": shown}  # sic
+        result = {"messages": "Campaign Successfully Retrieved", CAMPAIGN_LISTS: shown}
         return Response({"pagination": page.pagination, "result": result})
 
     @reads(parsers.LIST_AND_FILES)
@@ -108,7 +109,7 @@ class CampaignViewSet(V0ViewSet):
     @needs(Permission.PREPARE)
     def destroy(self, request: Request, campaign_id: int) -> Response:
         services.delete_campaign(campaign=campaign_of(request, campaign_id))
-        return success({"camaign": "Campaign Deleted Succesfully"})  # sic
+        return success({DELETED_CAMPAIGN: "Campaign Deleted Succesfully"})  # sic
 
     @reads(parsers.LIST_AND_FILES)
     @needs(Permission.SEND)
@@ -119,7 +120,7 @@ class CampaignViewSet(V0ViewSet):
         if sent["urgent"] is not None:
             require(request, Permission.URGENT)
         run = runs.begin(campaign=campaign, **sent)
-        held = {"hold amount": hold_message(run, campaign=campaign)}  # sic
+        held = {HOLD_AMOUNT: hold_message(run, campaign=campaign)}
         return success({**held, **begun_json(run)}, message=begin_message(run))
 
     @reads(parsers.TEXTS)

@@ -41,6 +41,7 @@ class _OptionalValue(serializers.Field[Any, Any, Any, Any]):
 
 
 class Flag(Optional):
+    json_schema: dict[str, Any] = {"type": "boolean"}
     default_error_messages = {"invalid": "This must be true or false."}
 
     def to_internal_value(self, data: Any) -> bool:
@@ -61,6 +62,8 @@ class Services(Word):
 class Category(Optional):
     """Whether the message is spoken or the recording is played. Unknown texts, as in TingTing's examples, are ignored."""
 
+    json_schema: dict[str, Any] = {"type": "string", "enum": list(CATEGORIES.values())}
+
     def to_internal_value(self, data: Any) -> Any:
         for meaning, word in CATEGORIES.items():
             if str(data).strip().lower() == word.lower():
@@ -79,6 +82,10 @@ class Recording(Optional, Upload):
 class Schedule(_OptionalValue, Moment):
     """The start time. A date alone means its first minute."""
 
+    json_schema: dict[str, Any] = {
+        "type": ["string", "null"],
+        "description": "The start time, such as 2026-11-08T17:07. Null starts the campaign as soon as it is run.",
+    }
     default_error_messages = {"past": "Cannot schedule past dates."}
 
     def to_internal_value(self, data: Any) -> datetime:
@@ -110,6 +117,10 @@ class Schedule(_OptionalValue, Moment):
 class LengthFactor(Optional):
     """The duration of speech relative to normal. Converted to the speed, which is its inverse."""
 
+    json_schema: dict[str, Any] = {
+        "type": ["number", "string"],
+        "description": "The duration of speech relative to normal, such as 1.2.",
+    }
     default_error_messages = {
         "invalid": "This must be a number from {shortest:g} to {longest:g}, such as 1.2."
     }
@@ -128,6 +139,11 @@ class LengthFactor(Optional):
 class CreditLimit(_OptionalValue):
     """Credits. 0 means no limit: the published client sends 0 for that, and a campaign with a limit of 0 could never run."""
 
+    json_schema: dict[str, Any] = {
+        "type": ["number", "null"],
+        "minimum": 0,
+        "description": "Null and 0 mean no limit.",
+    }
     default_error_messages = {"invalid": "This must be a number of credits above 0, or null for no limit."}
     largest = Decimal(10) ** 8
 
@@ -144,6 +160,7 @@ class CreditLimit(_OptionalValue):
 class Dialers(Ids):
     """A list of ids of the account's phone numbers. It can be empty."""
 
+    json_schema: dict[str, Any] = {"type": "array", "items": {"type": "integer", "minimum": 1}}
     most = 1_000
 
     def to_internal_value(self, data: Any) -> list[int]:
@@ -152,6 +169,10 @@ class Dialers(Ids):
 
 class FailoverTargets(Words):
     """A list of statuses. It can be empty."""
+
+    def __init__(self, words: Mapping[str, Any], **options: Any) -> None:
+        super().__init__(words, **options)
+        del self.json_schema["minItems"]
 
     def to_internal_value(self, data: Any) -> list[Any]:
         if isinstance(data, list):

@@ -23,7 +23,10 @@ def campaign_of(request: Request, campaign_id: int) -> Any:
         .first()
     )
     if campaign is None:
-        raise NotFound("You have no campaign with this id. The list of campaigns has all that you have.")
+        raise NotFound(
+            "You have no campaign with this id. The list of campaigns has all that you have.",
+            code="no_such_campaign",
+        )
     return campaign
 
 
@@ -36,7 +39,10 @@ def contact_of(request: Request, contact_id: int) -> Recipient:
         .first()
     )
     if recipient is None:
-        raise NotFound("You have no contact with this id. The list of a campaign's contacts has their ids.")
+        raise NotFound(
+            "You have no contact with this id. The list of a campaign's contacts has their ids.",
+            code="no_such_contact",
+        )
     return recipient
 
 
@@ -48,5 +54,7 @@ def survey_of(request: Request, survey_id: int) -> Survey:
         .first()
     )
     if survey is None:
-        raise NotFound("You have no survey with this id. The steps of a survey have it.")
+        raise NotFound(
+            "You have no survey with this id. The steps of a survey have it.", code="no_such_survey"
+        )
     return survey

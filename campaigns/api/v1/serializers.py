@@ -112,6 +112,15 @@ class ListedContact(serializers.Serializer[Any]):
 class Listed(serializers.Field[Any, Any, Any, Any]):
     """A list of contacts. Its length is checked before any contact is examined."""
 
+    json_schema = {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": {"number": AnyNumber.json_schema, "other_variables": Variables.json_schema},
+            "required": ["number"],
+        },
+        "minItems": 1,
+    }
     default_error_messages = {
         "not_a_list": 'This must be a list of contacts, such as [{{"number": "9841234567"}}].',
         "empty": "This list is empty: send at least one contact.",

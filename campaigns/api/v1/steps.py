@@ -60,6 +60,7 @@ class Place(serializers.IntegerField):
 class Address(serializers.Field[Any, Any, Any, Any]):
     """The URL of a recording, or null."""
 
+    json_schema = {"type": ["string", "null"], "maxLength": 2000, "description": "The URL of a recording."}
     default_error_messages = {"invalid": "This must be the address of a recording, or null."}
 
     def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
@@ -90,6 +91,21 @@ class Steps(serializers.Field[Any, Any, Any, Any]):
     of the steps. A list without any object counts as not sent.
     """
 
+    json_schema = {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": {
+                "order": {"type": "integer", "minimum": 0, "maximum": LAST_ORDER},
+                "content_type": {"type": "string", "enum": list(KINDS)},
+                "text_or_url": {"type": "string", "maxLength": MAX_CHARACTERS},
+                "response_type": {"type": "string", "enum": list(ANSWERS)},
+                "input_name": {"type": "string", "maxLength": 128},
+                "audio_file": Address.json_schema,
+            },
+            "required": ["content_type"],
+        },
+    }
     default_error_messages = {"required": "This field is missing: it must be a list of steps."}
 
     def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
@@ -124,7 +140,9 @@ def _objects(sent: Any) -> list[dict[str, Any]]:
         elif isinstance(one, list):
             if examined + len(pending) + len(one) > MAX_EXAMINED:
                 refuse_too_many_steps(len(one))
-                raise InvalidInput("This list of steps has too many items. Send only the steps.")
+                raise InvalidInput(
+                    "This list of steps has too many items. Send only the steps.", code="too_many_steps"
+                )
             pending.extend(reversed(one))
     return objects
 

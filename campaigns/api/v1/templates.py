@@ -135,7 +135,7 @@ def _read(template: SurveyTemplate) -> SurveyTemplate:
 def _template_of(request: Request, template_id: int) -> SurveyTemplate:
     template = _readable().filter(owner=account_of(request), pk=template_id).first()
     if template is None:
-        raise NotFound("No SurveyTemplate matches the given query.")
+        raise NotFound("No SurveyTemplate matches the given query.", code="no_such_survey_template")
     return template
 
 

@@ -150,7 +150,11 @@ class CampaignViewSet(V1ViewSet):
         asked = validated(VoiceTry(data=request.data))
         text = asked.get("message") or campaign.message
         if not text:
-            raise InvalidInput("There is nothing to say: send a message.", errors=[_missing("message")])
+            raise InvalidInput(
+                "There is nothing to say: send a message.",
+                errors=[_missing("message")],
+                code="nothing_to_say",
+            )
         first = campaign.recipients.order_by("pk").first()
         said = parse_message(text).render({} if first is None else first.tags)
         audio = trials.speak(
@@ -228,6 +232,7 @@ def source_to_play(campaign: Campaign) -> Source:
             raise InvalidInput(
                 "There is nothing to send: give the campaign an sms_message.",
                 errors=[_missing("sms_message")],
+                code="nothing_to_send",
             )
         return Source.MESSAGE
     source = source_of(campaign)
@@ -235,10 +240,13 @@ def source_to_play(campaign: Campaign) -> Source:
         raise InvalidInput(
             "There is nothing to play: upload an audio_file to this campaign's message.",
             errors=[_missing("audio_file")],
+            code="nothing_to_play",
         )
     if source is Source.MESSAGE and not campaign.message:
         raise InvalidInput(
-            "There is nothing to say: give the campaign a message.", errors=[_missing("message")]
+            "There is nothing to say: give the campaign a message.",
+            errors=[_missing("message")],
+            code="nothing_to_say",
         )
     return source
 

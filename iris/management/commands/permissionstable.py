@@ -1,13 +1,10 @@
 """`manage.py permissionstable`: write docs/permissions.md from the declarations of the views."""
 
-import re
 from collections.abc import Iterator
-from typing import Any
-
-from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts.api.permissions import kind_needed_by, needed_by
 from accounts.permissions import MEANINGS, OWNER, PRESETS, AccountKind, Permission
+from iris.api.openapi.routes import routes as routes_of_api
 from iris.management.generated_table import TableCommand
 
 NOBODY = "none: no login needed"
@@ -22,23 +19,16 @@ def routes() -> Iterator[tuple[str, str, str]]:
 
 def operations() -> Iterator[tuple[str, str, str, AccountKind | None]]:
     """Yield the same, and the kind of account to which an operation is restricted."""
-    for path, pattern in _patterns(get_resolver().url_patterns):
-        view = getattr(pattern.callback, "cls", None)
-        if view is None or not path.startswith("/api/") or not path.endswith("/"):
-            continue  # each route exists without and with the slash
-        actions: dict[str, str] = getattr(pattern.callback, "actions", None) or {
-            method: method for method in ("get", "post", "put", "patch", "delete") if hasattr(view, method)
-        }
-        for method, name in sorted(actions.items()):
-            if method == "head":
-                continue
+    for route in routes_of_api():
+        view = route.view
+        for method, name in sorted(route.actions.items()):
             kind = None
             if not view.permission_classes:
                 needed = NOBODY
             else:
                 permission, kind = needed_by(view, name), kind_needed_by(view, name)
                 needed = ANYBODY if permission is None else permission.value
-            yield path, method.upper(), needed, kind
+            yield route.path, method.upper(), needed, kind
 
 
 def table() -> str:
@@ -59,15 +49,6 @@ def table() -> str:
             shown += ", no test twin"
         lines.append(f"| `{path}` | {', '.join(methods)} | {shown} |")
     return "\n".join(lines)
-
-
-def _patterns(patterns: list[Any], prefix: str = "/") -> Iterator[tuple[str, URLPattern]]:
-    for pattern in patterns:
-        path = prefix + re.sub(r"^\^/\?", "", str(pattern.pattern))
-        if isinstance(pattern, URLResolver):
-            yield from _patterns(pattern.url_patterns, path)
-        else:
-            yield path, pattern
 
 
 class Command(TableCommand):

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from iris.api.fields import Text, Word, errors_for_this_field
 from iris.errors import InvalidInput
 from otp.models import Origin, Otp
-from otp.services import DEFAULT_LENGTH, check_code, check_length, reachable, rendered, spaced
+from otp.services import DEFAULT_LENGTH, LENGTHS, check_code, check_length, reachable, rendered, spaced
 from telephony.api.fields import Message, VoiceName
 from telephony.models import Channel
 
@@ -23,6 +23,7 @@ WORDS = {meaning: word for word, meaning in {**CHANNELS, **ORIGINS}.items()}
 class Length(serializers.Field[int, Any, Any, int]):
     """A whole number, as a number or as text."""
 
+    json_schema = {"type": "integer", "minimum": LENGTHS[0], "maximum": LENGTHS[-1]}
     default_error_messages = {"invalid": "This must be a whole number, such as 6."}
 
     def get_value(self, dictionary: Any) -> Any:

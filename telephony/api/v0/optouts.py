@@ -88,7 +88,7 @@ class OptOutViewSet(V0ViewSet):
         account, file = account_of(request), sent.get("file")
         numbers = [*sent.get("number", ()), *sent.get("numbers", ())]
         if (file is None) == (not numbers):
-            raise InvalidInput("Send either numbers or a file of numbers.")
+            raise InvalidInput("Send either numbers or a file of numbers.", code="numbers_or_file")
         if file is None:
             listed = editing.list_numbers(
                 account=account,
@@ -97,7 +97,9 @@ class OptOutViewSet(V0ViewSet):
                 reason=sent.get("reason", ""),
             )
         elif "channel" in sent or "reason" in sent:
-            raise InvalidInput("With a file, send the channel and the reason as columns of the file.")
+            raise InvalidInput(
+                "With a file, send the channel and the reason as columns of the file.", code="columns_of_file"
+            )
         else:
             listed = editing.import_numbers(account=account, file=file, name=file.name or "")
         return success(

@@ -22,6 +22,7 @@ from iris.api.lists import Many
 from iris.api.pagination import paginate
 from iris.api.viewsets import V0ViewSet
 from iris.errors import InvalidInput
+from telephony.api.fields import AnyNumber
 from telephony.models import Delivery, SeedSms
 from telephony.seeds import numbers as seeds
 
@@ -29,6 +30,11 @@ from telephony.seeds import numbers as seeds
 class Numbers(Many):
     """A list of phone numbers, which may be empty."""
 
+    json_schema: dict[str, Any] = {
+        "type": "array",
+        "items": AnyNumber.json_schema,
+        "maxItems": seeds.MAX_NUMBERS,
+    }
     most = 100
     advice = f"An account can have {seeds.MAX_NUMBERS} seed numbers."
 
@@ -38,6 +44,8 @@ class Numbers(Many):
 
 class Arrived(Flag):
     """True or false. Null is an omitted field, because nobody may be understood to miss an SMS by mistake."""
+
+    json_schema: dict[str, Any] = {"type": "boolean"}
 
     def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
         return empty if dictionary.get(self.field_name) is None else super().get_value(dictionary)

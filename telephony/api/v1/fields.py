@@ -25,6 +25,10 @@ class Optional(serializers.Field[Any, Any, Any, Any]):
 class ChosenVoice(Optional):
     """A voice: its id, its v1 internal name, or the object that describes it. Returns the voice's own name in iris."""
 
+    json_schema = {
+        "type": ["integer", "string", "object"],
+        "description": "A voice: its id, its internal name, or the object that the list of voices has.",
+    }
     default_error_messages = {
         "invalid": "Choose a voice by its id, such as 1. The list of voices has all ids."
     }

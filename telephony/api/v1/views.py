@@ -38,7 +38,8 @@ class PhoneNumberViewSet(V1ViewSet):
         number = PhoneNumber.objects.filter(owner=account, pk=phone_id).first()
         if number is None:
             raise NotFound(
-                "You have no phone number with this id. The list of your phone numbers has their ids."
+                "You have no phone number with this id. The list of your phone numbers has their ids.",
+                code="no_such_phone_number",
             )
         phone_numbers.release_number(account=account, sid=number.sid)
         return Response({"message": f"{number.number} is released."})

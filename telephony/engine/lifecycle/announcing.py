@@ -10,12 +10,14 @@ from typing import Any
 from accounts.credits import Capture, capture_many
 from telephony.engine.signals import deliveries_changed
 from telephony.models import FINAL, Channel, DeliveryStatus, Purpose
+from webhooks import outbox
 
 
 @dataclass(frozen=True, slots=True)
 class Changed:
     """The new state of a delivery. `credits` is the amount that it captures.
 
+    `has_endpoint` means that its owner wants to be told by webhooks.
     `is_late` means that the delivery had ended as lost, and a late report has corrected it. Its end was already announced.
     """
 
@@ -31,6 +33,7 @@ class Changed:
     playback: int | None
     hold_id: int | None
     try_number: int = 1
+    has_endpoint: bool = False
     is_late: bool = False
 
     @property
@@ -39,8 +42,8 @@ class Changed:
 
 
 # The columns that a statement must return for `announce`.
-CHANGED = """d.id, d.purpose, d.batch, d.item, d.channel, d.status, d.cause, d.credits, d.seconds, d.playback, d.hold_id,
-    d.try_number"""
+CHANGED = f"""d.id, d.purpose, d.batch, d.item, d.channel, d.status, d.cause, d.credits, d.seconds, d.playback, d.hold_id,
+    d.try_number, {outbox.has_endpoint("d.owner_id")}"""
 
 
 def announce(rows: Sequence[tuple[Any, ...]]) -> None:

@@ -62,6 +62,7 @@ from tests.factories import (
     opt_out,
 )
 from tests.scale import at_scale
+from tests.webhooks.making import make_endpoint
 
 pytestmark = pytest.mark.django_db
 
@@ -84,6 +85,7 @@ def answered_sms(account: Account, text: str) -> None:
 class TestEverywhere:
     def test_nothing_personal_is_left_in_any_table(self, account: Account) -> None:
         client = client_of(account)
+        make_endpoint(account)
         sent = sent_campaign(account)
         sent_campaign(account, service=Service.CALL)
         spoken_survey(account)
