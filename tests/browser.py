@@ -15,6 +15,7 @@ import pytest
 from tests.conftest import require_module, require_program
 
 WIDTHS = (360, 1440)
+TIMEOUT_MILLISECONDS = 60_000  # of each wait; generous, because many tests share the processors
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 
 
@@ -27,7 +28,9 @@ def playwright() -> Iterator[Any]:
     # Playwright runs an event loop in the thread of the test, in which Django would refuse to use the database.
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        yield require_module("playwright.sync_api")
+        module = require_module("playwright.sync_api")
+        module.expect.set_options(timeout=TIMEOUT_MILLISECONDS)
+        yield module
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +54,7 @@ def open_page(chromium: Any) -> Iterator[Callable[[], Any]]:
     def open_page() -> Any:
         contexts.append(chromium.new_context(viewport={"width": 360, "height": 740}, locale="en-GB"))
         page = contexts[-1].new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(TIMEOUT_MILLISECONDS)
         page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: problems.append(str(error)))
         return page

@@ -226,6 +226,8 @@ def _downloads_the_report(sita: Person) -> None:
         row = of_number[recipient.number]
         assert row[1] == sita.say(RECIPIENT[recipient.status].label)
         assert row[-1] == NAMES[recipient.number] == recipient.tags["tags_name"]
+    runs = Run.objects.filter(campaign__name="Water cut").select_related("hold")
+    assert sum(Decimal(row[6]) for row in rows[1:]) == sum(run.hold.captured for run in runs) > 0
     for shown in (rows, excel):
         assert shown[0][:2] == [sita.say("Phone number"), sita.say("Outcome")]
     assert [(row[0], row[1], row[-1]) for row in excel] == [(row[0], row[1], row[-1]) for row in rows]
@@ -237,6 +239,7 @@ def _reads_the_statement(sita: Person, account: Account) -> None:
     sita.expect(sita.page.locator("dl.figures dd").first).to_have_text(sita.number(account.balance))
     assert account.balance < 500
     sita.reads("Water cut")
+    sita.sees("Change of the balance")
     sita.look("15-statement")
     rows = list(csv.DictReader(sita.download().decode("utf-8-sig").splitlines()))
     assert Decimal(rows[-1][sita.say("Balance")]) == account.balance
