@@ -6,7 +6,7 @@ Set SCREENSHOTS to a folder to keep pictures of the pages.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,12 +15,13 @@ import pytest
 from tests.conftest import require_module, require_program
 
 WIDTHS = (360, 1440)
+SCHEMES = ("dark", "light")
 TIMEOUT_MILLISECONDS = 60_000  # of each wait; generous, because many tests share the processors
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 
 
 class Look(Protocol):
-    def __call__(self, name: str, at: Any = None) -> None: ...
+    def __call__(self, name: str, *, at: Any = None, schemes: Sequence[str] = SCHEMES) -> None: ...
 
 
 @pytest.fixture(scope="module")
@@ -87,10 +88,10 @@ def barriers(page: Any, axe: Any) -> list[str]:
 def look(page: Any, axe: Any) -> Look:
     """Check that a page fits its window, on a telephone and on a desktop, and that axe finds no serious barrier.
 
-    `at` is the page, if it is not `page`. With SCREENSHOTS, also keep dark pictures.
+    `at` is the page, if it is not `page`. `schemes` are the colours that axe sees: dark, light or both. With SCREENSHOTS, also keep dark pictures.
     """
 
-    def look(name: str, at: Any = None) -> None:
+    def look(name: str, *, at: Any = None, schemes: Sequence[str] = SCHEMES) -> None:
         shown = at or page
         for scheme in ("light", "dark") if SCREENSHOTS else ("light",):
             for width in WIDTHS:
@@ -100,7 +101,7 @@ def look(page: Any, axe: Any) -> Look:
                 if SCREENSHOTS:
                     shown.screenshot(path=Path(SCREENSHOTS) / f"{name}-{scheme}-{width}.png", full_page=True)
         # The pages of both languages differ only in their words.
-        for scheme in () if name.endswith("-ne") else ("dark", "light"):
+        for scheme in () if name.endswith("-ne") else schemes:
             shown.emulate_media(color_scheme=scheme)
             assert barriers(shown, axe) == [], (name, scheme)
         shown.emulate_media(color_scheme="light")

@@ -303,6 +303,7 @@ def _demands_approval(sita: Person) -> None:
     engine.run_all_loops_once()
     run.refresh_from_db()
     assert run.status == RunStatus.AWAITING
+    sita.sees("What will be sent")
     sita.look("20-awaiting")
 
 

@@ -92,7 +92,7 @@ class Person:
 
     def look(self, name: str) -> None:
         """Check that the page fits its window and has no barriers."""
-        self.look_at(f"journey-{name}-{self.language}", self.page)
+        self.look_at(f"journey-{name}-{self.language}", at=self.page, schemes=("light",))
 
     def go_to_sign_in(self) -> None:
         self.page.goto(f"{self.server.url}/")
