@@ -88,7 +88,8 @@ def barriers(page: Any, axe: Any) -> list[str]:
 def look(page: Any, axe: Any) -> Look:
     """Check that a page fits its window, on a telephone and on a desktop, and that axe finds no serious barrier.
 
-    `at` is the page, if it is not `page`. `schemes` are the colours that axe sees: dark, light or both. With SCREENSHOTS, also keep dark pictures.
+    `at` is the page, if it is not `page`. `schemes` are the colours that axe sees: dark, light or both. With SCREENSHOTS,
+    also keep dark pictures.
     """
 
     def look(name: str, *, at: Any = None, schemes: Sequence[str] = SCHEMES) -> None:
