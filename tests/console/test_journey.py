@@ -203,7 +203,7 @@ def _sends_again_to_the_unanswered(sita: Person) -> None:
     engine.run_to_the_end()
     sita.sees("Finished: %(reached)s of %(total)s reached", reached=1, total=4)
     again = Run.objects.latest("pk")
-    assert sorted(again.statuses) == [DeliveryStatus.UNANSWERED]
+    assert again.statuses == [DeliveryStatus.UNANSWERED]
     sita.expect(sita.page.locator("#live")).not_to_have_attribute("hx-get")
 
 
