@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext_lazy
+from django.utils.translation import gettext_lazy, ngettext_lazy, pgettext_lazy
 
 from accounts.actors import ActorKind
 from accounts.audit_sentences import sentence_of as english_sentence_of
@@ -17,6 +17,7 @@ from accounts.permissions import Permission
 from console.numerals import grouped, in_digits
 from console.vocabulary import OPERATORS
 from console.words_of_people import PERMISSIONS
+from console.words_of_rules import TITLES
 from console.words_of_settings import SETTINGS, shown_setting
 from telephony.numbering import Operator
 
@@ -38,6 +39,8 @@ OBJECTS: dict[str, Promise] = {
     "webhook": pgettext_lazy("audit", "Webhooks"),
 }
 
+NUMBER = "number"  # of the values of a sentence: which of its two forms is used
+
 # Actions whose details decide about the sentence have several, named action:variant.
 SENTENCES: dict[str, Promise] = {
     "signed_in": gettext_lazy("%(who)s signed in."),
@@ -46,7 +49,11 @@ SENTENCES: dict[str, Promise] = {
     "logins_ended": gettext_lazy("%(who)s ended all logins of %(name)s."),
     "password_changed": gettext_lazy("%(who)s changed the password of %(name)s."),
     "password_reset": gettext_lazy("%(who)s set a new password of %(name)s with a link from an e-mail."),
-    "sessions_ended": gettext_lazy("%(who)s ended %(count)s other sessions of %(name)s."),
+    "sessions_ended": ngettext_lazy(
+        "%(who)s ended %(count)s other session of %(name)s.",
+        "%(who)s ended %(count)s other sessions of %(name)s.",
+        NUMBER,
+    ),
     "app_added": gettext_lazy("%(who)s set up an authenticator app for %(name)s."),
     "app_removed": gettext_lazy("%(who)s removed the authenticator app of %(name)s."),
     "passkey_added": gettext_lazy("%(who)s added the passkey “%(key)s” of %(name)s."),
@@ -91,10 +98,20 @@ SENTENCES: dict[str, Promise] = {
     "campaign_created": gettext_lazy("%(who)s created the campaign %(name)s."),
     "campaign_changed": gettext_lazy("%(who)s changed the campaign %(name)s."),
     "campaign_deleted": gettext_lazy("%(who)s deleted the campaign %(name)s."),
-    "recipients_added": gettext_lazy("%(who)s added %(count)s people to the campaign %(name)s."),
-    "recipients_removed": gettext_lazy("%(who)s removed %(count)s people from the campaign %(name)s."),
-    "recipients_imported": gettext_lazy(
-        "%(who)s added %(count)s people from a sheet to the campaign %(name)s."
+    "recipients_added": ngettext_lazy(
+        "%(who)s added %(count)s person to the campaign %(name)s.",
+        "%(who)s added %(count)s people to the campaign %(name)s.",
+        NUMBER,
+    ),
+    "recipients_removed": ngettext_lazy(
+        "%(who)s removed %(count)s person from the campaign %(name)s.",
+        "%(who)s removed %(count)s people from the campaign %(name)s.",
+        NUMBER,
+    ),
+    "recipients_imported": ngettext_lazy(
+        "%(who)s added %(count)s person from a sheet to the campaign %(name)s.",
+        "%(who)s added %(count)s people from a sheet to the campaign %(name)s.",
+        NUMBER,
     ),
     "recipient_changed": gettext_lazy("%(who)s changed a person of the campaign %(name)s."),
     "sheet_uploaded": gettext_lazy("%(who)s uploaded a sheet for the campaign %(name)s."),
@@ -103,20 +120,42 @@ SENTENCES: dict[str, Promise] = {
     "list_changed": gettext_lazy("%(who)s changed the name or the note of the list %(name)s."),
     "list_sheet_uploaded": gettext_lazy("%(who)s uploaded a sheet for the list %(name)s."),
     "list_import_failed": gettext_lazy("%(who)s could not import a sheet into the list %(name)s."),
-    "list_deleted": gettext_lazy("%(who)s deleted the list %(name)s with %(count)s people."),
-    "contacts_added": gettext_lazy("%(who)s added %(count)s people to the list %(name)s."),
-    "contacts_removed": gettext_lazy("%(who)s removed %(count)s people from the list %(name)s."),
+    "list_deleted": ngettext_lazy(
+        "%(who)s deleted the list %(name)s with %(count)s person.",
+        "%(who)s deleted the list %(name)s with %(count)s people.",
+        NUMBER,
+    ),
+    "contacts_added": ngettext_lazy(
+        "%(who)s added %(count)s person to the list %(name)s.",
+        "%(who)s added %(count)s people to the list %(name)s.",
+        NUMBER,
+    ),
+    "contacts_removed": ngettext_lazy(
+        "%(who)s removed %(count)s person from the list %(name)s.",
+        "%(who)s removed %(count)s people from the list %(name)s.",
+        NUMBER,
+    ),
     "template_created": gettext_lazy("%(who)s created the template %(name)s."),
     "template_renamed": gettext_lazy("%(who)s renamed a template to %(name)s."),
     "template_changed": gettext_lazy("%(who)s changed the words of the template %(name)s."),
     "template_deleted": gettext_lazy("%(who)s deleted the template %(name)s."),
     "survey_changed": gettext_lazy("%(who)s changed the questions of %(name)s."),
-    "run_begun": gettext_lazy("%(who)s sent the campaign %(name)s to %(count)s people."),
-    "run_begun:trial": gettext_lazy("%(who)s made a trial of the campaign %(name)s."),
-    "run_begun:awaiting": gettext_lazy(
-        "%(who)s asked to send the campaign %(name)s to %(count)s people, which needs approval."
+    "run_begun": ngettext_lazy(
+        "%(who)s sent the campaign %(name)s to %(count)s person.",
+        "%(who)s sent the campaign %(name)s to %(count)s people.",
+        NUMBER,
     ),
-    "run_begun:scheduled": gettext_lazy("%(who)s scheduled the campaign %(name)s for %(count)s people."),
+    "run_begun:trial": gettext_lazy("%(who)s made a trial of the campaign %(name)s."),
+    "run_begun:awaiting": ngettext_lazy(
+        "%(who)s asked to send the campaign %(name)s to %(count)s person, which needs approval.",
+        "%(who)s asked to send the campaign %(name)s to %(count)s people, which needs approval.",
+        NUMBER,
+    ),
+    "run_begun:scheduled": ngettext_lazy(
+        "%(who)s scheduled the campaign %(name)s for %(count)s person.",
+        "%(who)s scheduled the campaign %(name)s for %(count)s people.",
+        NUMBER,
+    ),
     "run_paused": gettext_lazy("%(who)s paused the campaign %(name)s."),
     "run_resumed": gettext_lazy("%(who)s resumed the campaign %(name)s."),
     "run_stopped": gettext_lazy("%(who)s stopped the campaign %(name)s."),
@@ -130,14 +169,26 @@ SENTENCES: dict[str, Promise] = {
     "exported:statement": gettext_lazy("%(who)s downloaded the statement of credits."),
     "exported": gettext_lazy("%(who)s downloaded the audit log."),
     "wave_begun": gettext_lazy("%(who)s let the next wave of the campaign %(name)s begin."),
-    "seed_numbers_changed": gettext_lazy("%(who)s changed the seed numbers. There are %(count)s now."),
+    "seed_numbers_changed": ngettext_lazy(
+        "%(who)s changed the seed numbers. There is %(count)s now.",
+        "%(who)s changed the seed numbers. There are %(count)s now.",
+        NUMBER,
+    ),
     "webhook_created": gettext_lazy("%(who)s created the webhook %(name)s."),
     "webhook_changed": gettext_lazy("%(who)s changed the webhook %(name)s."),
     "webhook_rotated": gettext_lazy("%(who)s gave the webhook %(name)s a new secret."),
     "webhook_deleted": gettext_lazy("%(who)s deleted the webhook %(name)s."),
     "webhook_disabled": gettext_lazy("%(who)s switched off the webhook %(name)s."),
-    "webhook_replayed": gettext_lazy("%(who)s sent %(count)s events again to the webhook %(name)s."),
-    "opt_outs_added": gettext_lazy("%(who)s added %(count)s numbers to the opt-out list."),
+    "webhook_replayed": ngettext_lazy(
+        "%(who)s sent %(count)s event again to the webhook %(name)s.",
+        "%(who)s sent %(count)s events again to the webhook %(name)s.",
+        NUMBER,
+    ),
+    "opt_outs_added": ngettext_lazy(
+        "%(who)s added %(count)s number to the opt-out list.",
+        "%(who)s added %(count)s numbers to the opt-out list.",
+        NUMBER,
+    ),
     "opt_outs_added:one": gettext_lazy("%(who)s added the number %(name)s to the opt-out list."),
     "opt_out_removed": gettext_lazy("%(who)s removed the number %(name)s from the opt-out list."),
     "trunk_paused": gettext_lazy("%(who)s paused the trunk %(name)s."),
@@ -155,20 +206,23 @@ SENTENCES: dict[str, Promise] = {
 
 def sentence_of(entry: AuditEntry) -> str:
     """Return the sentence; an action of a later release, after a downgrade, is described in English."""
-    sentence = SENTENCES.get(_key(entry))
+    sentence: Any = SENTENCES.get(_key(entry))
     if sentence is None:
         return english_sentence_of(entry)
     details = entry.details
-    return str(sentence) % {
+    count = _count(details)
+    said: str = sentence % {
         "who": actor_of(entry),
         "name": f"“{entry.object_name}”" if entry.object_name else _("without a name"),
         "key": details.get("name", ""),
-        "count": grouped(_count(details)),
+        "count": grouped(count),
+        NUMBER: count,
         "credits": grouped(_amount(details)),
         "permissions": ", ".join(_permissions(details)),
         "operator": _operator(details),
         "pace": in_digits(str(details.get("pace", ""))),
     }
+    return said
 
 
 def actor_of(entry: AuditEntry) -> str:
@@ -185,7 +239,9 @@ def actor_of(entry: AuditEntry) -> str:
 
 
 def changes_of(entry: AuditEntry) -> list[str]:
-    """Return what a change of settings changed, one sentence for each setting."""
+    """Return what a change of settings changed, one sentence for each setting; of an urgent campaign, why it is urgent."""
+    if entry.action == "run_begun" and entry.details.get("urgent"):
+        return [_urgency_of(entry.details)]
     if entry.action != "settings_changed":
         return []
     return [
@@ -197,6 +253,13 @@ def changes_of(entry: AuditEntry) -> list[str]:
         }
         for name, (before, after) in entry.details.items()
     ]
+
+
+def _urgency_of(details: Mapping[str, Any]) -> str:
+    said = f"{TITLES['urgent']}: “{details['urgent']}”"
+    return (
+        f"{said} {_('It also reaches people who have opted out.')}" if details.get("past_opt_outs") else said
+    )
 
 
 def reason_of(entry: AuditEntry) -> str:

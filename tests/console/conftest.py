@@ -10,7 +10,10 @@ from django.db import transaction
 from django.test import Client
 from pytest_django import DjangoDbBlocker
 
+from tests.browser import axe, chromium, look, open_page, page, playwright
 from tests.console.world import World, client_for, make_world
+
+__all__ = ["axe", "chromium", "look", "open_page", "page", "playwright"]
 
 
 @pytest.fixture(scope="module")

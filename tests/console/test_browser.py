@@ -1,4 +1,4 @@
-"""The console in a real browser: a person's whole journey, and the layout of every page in both languages.
+"""The console in a real browser: a first campaign, and the layout of every page in both languages.
 
 Set SCREENSHOTS to a folder to keep pictures of the pages. Set PICTURES to `docs/images` to make the pictures of the
 documents again; this needs a font for Devanagari.
@@ -7,7 +7,7 @@ documents again; this needs a font for Devanagari.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,6 @@ from telephony.engine import circuit_breaker, outcomes
 from telephony.engine.routing import get_or_create_trunks
 from telephony.models import OptOut, PauseCause, SandboxMessage, Sender, SenderStatus
 from tests import engine
-from tests.conftest import require_module, require_program
 from tests.console.test_carriers import make_figures
 from tests.console.test_operator import PAGES as OPERATOR_PAGES
 from tests.console.test_operator import address, set_up_second_factor
@@ -39,77 +38,8 @@ from tests.live import wait_for
 from tests.telephony.carriers.sandboxing import sent
 
 pytestmark = pytest.mark.django_db(transaction=True)
-WIDTHS = (360, 1440)
-SCREENSHOTS = os.environ.get("SCREENSHOTS")
 PICTURES = os.environ.get("PICTURES")
 MAX_PICTURE_BYTES = 150_000
-
-
-@pytest.fixture(scope="module")
-def playwright() -> Iterator[Any]:
-    # Playwright runs an event loop in the thread of the test, in which Django would refuse to use the database.
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        yield require_module("playwright.sync_api")
-
-
-@pytest.fixture(scope="module")
-def chromium(playwright: Any) -> Iterator[Any]:
-    path = require_program("chromium")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(chromium: Any) -> Iterator[Any]:
-    context = chromium.new_context(viewport={"width": 360, "height": 740}, locale="en-GB")
-    page = context.new_page()
-    page.set_default_timeout(60_000)
-    problems: list[str] = []
-    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    yield page
-    context.close()
-    assert problems == []  # such as a script or style that the Content-Security-Policy refuses
-
-
-@pytest.fixture(scope="module")
-def axe() -> Any:
-    return require_module("axe_playwright_python.sync_playwright").Axe()
-
-
-def barriers(page: Any, axe: Any) -> list[str]:
-    """Return what keeps people from using the page, such as too little contrast for those who see badly."""
-    found = axe.run(page).response["violations"]
-    return [
-        f"{one['id']}: {one['nodes'][0]['html']}" for one in found if one["impact"] in ("serious", "critical")
-    ]
-
-
-@pytest.fixture
-def look(page: Any, axe: Any) -> Callable[[str], None]:
-    """Check that the page fits its window, on a telephone and on a desktop, and that axe finds no serious barrier.
-
-    With SCREENSHOTS, also keep dark pictures.
-    """
-
-    def look(name: str) -> None:
-        for scheme in ("light", "dark") if SCREENSHOTS else ("light",):
-            for width in WIDTHS:
-                page.emulate_media(color_scheme=scheme)
-                page.set_viewport_size({"width": width, "height": 740})
-                assert page.evaluate("document.documentElement.scrollWidth") <= width, (name, width)
-                if SCREENSHOTS:
-                    page.screenshot(path=Path(SCREENSHOTS) / f"{name}-{scheme}-{width}.png", full_page=True)
-        # The pages of both languages differ only in their words.
-        for scheme in () if name.endswith("-ne") else ("dark", "light"):
-            page.emulate_media(color_scheme=scheme)
-            assert barriers(page, axe) == [], (name, scheme)
-        page.emulate_media(color_scheme="light")
-
-    return look
 
 
 def sign_in(page: Any, client: Client, server: LiveServer) -> None:

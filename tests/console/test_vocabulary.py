@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.utils import translation
+from django.utils.translation import gettext
 
 from accounts.account_settings import SETTINGS as STORED_SETTINGS
 from accounts.actors import ActorKind
@@ -109,6 +110,22 @@ def test_every_action_has_a_sentence(action: str, language: str) -> None:
             assert "None" not in said
             if kind is ActorKind.PERSON:
                 assert "Y" in said
+
+
+def test_the_audit_log_says_why_a_campaign_is_urgent(language: str) -> None:
+    details = {"recipients": 1, "urgent": "Flood warning", "past_opt_outs": True}
+    (said,) = changes_of(AuditEntry(action="run_begun", object_name="X", details=details))
+    assert "“Flood warning”" in said
+    assert gettext("It also reaches people who have opted out.") in said
+    assert changes_of(AuditEntry(action="run_begun", object_name="X", details={"recipients": 1})) == []
+
+
+@pytest.mark.parametrize(
+    ("count", "end"), [(1, "to 1 person."), (2, "to 2 people."), (1234, "to 1,234 people.")]
+)
+def test_the_audit_log_tells_one_person_from_several(count: int, end: str) -> None:
+    entry = AuditEntry(action="run_begun", object_name="X", actor_name="Y", details={"recipients": count})
+    assert sentence_of(entry).endswith(end)
 
 
 def test_an_action_of_a_later_release_is_described_in_english() -> None:

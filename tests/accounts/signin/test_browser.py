@@ -5,77 +5,27 @@ Set SCREENSHOTS to a folder to keep pictures of the pages.
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import translation
+from django.utils.translation import gettext
 from pytest_django.live_server_helper import LiveServer
 
 from accounts.audit_sentences import sentence_of
 from accounts.models import AuditEntry, User
-from tests.accounts.signin.pages import PASSWORD, totp
-from tests.conftest import require_module, require_program
+from tests.accounts.signin.pages import NEW_PASSWORD, PASSWORD, link_in, mails, totp
+from tests.browser import Look
 from tests.factories import account_of, make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
-WIDTHS = (360, 1440)
-
-
-@pytest.fixture(scope="module")
-def playwright() -> Iterator[Any]:
-    # Playwright runs an event loop in the thread of the test, in which Django would refuse to use the database.
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        yield require_module("playwright.sync_api")
-
-
-@pytest.fixture(scope="module")
-def chromium(playwright: Any) -> Iterator[Any]:
-    path = require_program("chromium")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(chromium: Any, sita: User) -> Iterator[Any]:
-    context = chromium.new_context(viewport={"width": 360, "height": 740})
-    page = context.new_page()
-    page.set_default_timeout(20_000)
-    problems: list[str] = []
-    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    yield page
-    context.close()
-    assert problems == []  # such as a script or style that the Content-Security-Policy refuses
 
 
 @pytest.fixture
 def sita() -> User:
     return make_user(email="sita@example.com", password=PASSWORD, first_name="Sita", name="Water office")
-
-
-@pytest.fixture
-def look(page: Any) -> Callable[[str], None]:
-    """Check that the page fits its window, on a telephone and on a desktop, light and dark."""
-    folder = os.environ.get("SCREENSHOTS")
-
-    def look(name: str) -> None:
-        for scheme in ("light", "dark"):
-            for width in WIDTHS:
-                page.emulate_media(color_scheme=scheme)
-                page.set_viewport_size({"width": width, "height": 740})
-                assert page.evaluate("document.documentElement.scrollWidth") <= width, name
-                if folder:
-                    page.screenshot(path=Path(folder) / f"{name}-{scheme}-{width}.png", full_page=True)
-        page.set_viewport_size({"width": 360, "height": 740})
-
-    return look
 
 
 def address(server: LiveServer, path: str) -> str:
@@ -112,7 +62,7 @@ def add_authenticator(page: Any) -> Any:
 
 
 def test_person_signs_in_with_a_passkey(
-    page: Any, live_server: LiveServer, look: Callable[[str], None], playwright: Any, sita: User
+    page: Any, live_server: LiveServer, look: Look, playwright: Any, sita: User
 ) -> None:
     add_authenticator(page)
     sign_in(page, live_server)
@@ -157,7 +107,7 @@ def test_person_signs_in_with_a_passkey(
 
 
 def test_person_sets_up_an_authenticator_app(
-    page: Any, live_server: LiveServer, look: Callable[[str], None], playwright: Any
+    page: Any, live_server: LiveServer, look: Look, playwright: Any, sita: User
 ) -> None:
     page.goto(address(live_server, "/accounts/login/"))
     look("sign-in")
@@ -176,6 +126,7 @@ def test_person_sets_up_an_authenticator_app(
     page.get_by_role("button", name="Turn it on").click()
     playwright.expect(page.get_by_role("heading", name="Recovery codes")).to_be_visible()
     look("recovery-codes")
+    code = page.locator(".codes code").first.inner_text()
     page.get_by_role("button", name="Sign out").click()
     sign_in(page, live_server)
     page.get_by_label("Code").fill("000000")
@@ -193,3 +144,58 @@ def test_person_sets_up_an_authenticator_app(
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM mfa_authenticator")
         assert cursor.fetchone() == (2,)
+    enter_recovery_code(page, live_server, code)
+    playwright.expect(page.get_by_role("heading", name="Sita")).to_be_visible()
+    page.get_by_role("link", name="Manage").click()
+    playwright.expect(page.get_by_text("9 codes are left")).to_be_visible()
+    enter_recovery_code(page, live_server, code)
+    playwright.expect(page.get_by_text("The code is wrong or was used before")).to_be_visible()
+
+
+def enter_recovery_code(page: Any, server: LiveServer, code: str) -> None:
+    page.get_by_role("button", name="Sign out").click()
+    sign_in(page, server)
+    page.get_by_label("Code").fill(code)
+    page.get_by_role("button", name="Sign in").click()
+
+
+@pytest.mark.parametrize("language", ["en", "ne"])
+def test_person_who_forgot_the_password_sets_a_new_one(
+    language: str, page: Any, live_server: LiveServer, look: Look, playwright: Any, sita: User
+) -> None:
+    with translation.override(language):
+        say = gettext
+        page.goto(address(live_server, "/accounts/login/?next=/accounts/"))
+        if language == "ne":
+            page.get_by_role("button", name="नेपाली").click()
+        page.get_by_label(say("E-mail address")).fill("sita@example.com")
+        page.get_by_label(say("Password")).fill("wrong-password")
+        page.get_by_role("button", name=say("Sign in"), exact=True).click()
+        wrong = say("The e-mail address or the password is wrong. Check both and try again.")
+        playwright.expect(page.get_by_role("alert").filter(visible=True)).to_have_text(wrong)
+        look(f"wrong-password-{language}")
+        page.get_by_role("link", name=say("Forgotten password")).click()
+        page.get_by_label(say("E-mail address")).fill("sita@example.com")
+        page.get_by_role("button", name=say("Send the link")).click()
+        inbox = page.get_by_role("heading", name=say("Look into your inbox"))
+        playwright.expect(inbox).to_be_visible()
+        look(f"look-into-inbox-{language}")
+        (mail,) = mails()
+        page.goto(address(live_server, link_in(mail.body)))
+        page.get_by_label(say("New password"), exact=True).fill(NEW_PASSWORD)
+        page.get_by_label(say("New password, once more")).fill(f"{NEW_PASSWORD}x")
+        page.get_by_role("button", name=say("Save the password")).click()
+        playwright.expect(page.locator(".wrong")).to_have_count(1)
+        look(f"different-passwords-{language}")
+        page.get_by_label(say("New password"), exact=True).fill(NEW_PASSWORD)
+        page.get_by_label(say("New password, once more")).fill(NEW_PASSWORD)
+        page.get_by_role("button", name=say("Save the password")).click()
+        playwright.expect(page.get_by_role("heading", name=say("Password saved"))).to_be_visible()
+        page.goto(address(live_server, link_in(mail.body)))
+        playwright.expect(page.get_by_role("heading", name=say("This link does not work"))).to_be_visible()
+        look(f"used-link-{language}")
+        page.goto(address(live_server, "/accounts/login/?next=/accounts/"))
+        page.get_by_label(say("E-mail address")).fill("sita@example.com")
+        page.get_by_label(say("Password")).fill(NEW_PASSWORD)
+        page.get_by_role("button", name=say("Sign in"), exact=True).click()
+        playwright.expect(page.get_by_role("heading", name="Sita")).to_be_visible()
