@@ -36,7 +36,7 @@ def send_mail() -> None:
 
 @shared_task(name="accounts.tasks.warn_of_low_credits")
 def warn_of_low_credits() -> None:
-    """Write e-mails for accounts whose credits have fallen below their level. Runs every thirty seconds."""
+    """Tell of accounts whose credits have fallen below their level, by e-mail and by webhooks. Runs every thirty seconds."""
     with locked("low credits") as ours:
         while ours and low_credits.warn() == low_credits.BATCH_SIZE:
             pass

@@ -13,8 +13,7 @@ EXPIRES = 60  # seconds after which a waiting nudge is dropped
 
 @shared_task(name="webhooks.tasks.tick")
 def tick() -> None:
-    """Tell low balances, and start the sender if messages are due. Runs every second."""
-    outbox.publish_low_credits()
+    """Start the sender if messages are due. Runs every second."""
     if outbox.has_due():
         send.delay()
 
