@@ -9,6 +9,7 @@ from django.utils import timezone
 from accounts import counters, links, login_limits, low_credits, mail, services
 from accounts.models import PersonRequest
 from accounts.people import requests, retention
+from accounts.request_log import entries
 from iris.locks import locked
 
 SECONDS = 2.0  # how long a task about people's data may occupy its process
@@ -17,12 +18,13 @@ EXPIRES = 60  # seconds after which a waiting task is dropped
 
 @shared_task(name="accounts.tasks.prune")
 def prune() -> None:
-    """Delete expired counters, known networks, ended logins and sessions. Runs every ten minutes."""
+    """Delete expired counters, known networks, ended logins, sessions and logged requests. Runs every ten minutes."""
     while counters.prune() == counters.PRUNE_BATCH_SIZE:
         pass
     login_limits.prune()
     services.prune_ended_logins()
     services.prune_sessions()
+    entries.prune()
 
 
 @shared_task(name="accounts.tasks.send_mail")
