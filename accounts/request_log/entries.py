@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import re
 from dataclasses import astuple, dataclass, fields
 from datetime import timedelta
 
@@ -16,8 +16,6 @@ from accounts.models import Account, ApiRequest
 from accounts.permissions import Permission
 from iris.errors import NotFound
 from iris.locks import locked
-
-log = logging.getLogger(__name__)
 
 LIFETIME = timedelta(days=1)
 MAX_ENTRIES = 1_000  # of an account
@@ -73,6 +71,14 @@ def entries_of(account: Account, *, granted: frozenset[Permission]) -> QuerySet[
         needed__in=["", *(permission.value for permission in granted)],
         pk__gt=Coalesce(Subquery(oldest.values("pk")[MAX_ENTRIES : MAX_ENTRIES + 1]), Value(0)),
     ).order_by("-pk")
+
+
+def status_range(text: str) -> tuple[int, int] | None:
+    """Return the lowest and the highest status that a text such as 404 or 4xx means, or None if it is not a status."""
+    text = text.strip().lower()
+    if re.fullmatch("[1-5]xx", text):
+        return int(text[0]) * 100, int(text[0]) * 100 + 99
+    return (int(text), int(text)) if re.fullmatch("[1-5][0-9]{2}", text) else None
 
 
 def write(entry: Entry) -> None:

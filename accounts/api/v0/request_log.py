@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from django.db.models import QuerySet
@@ -31,12 +30,11 @@ class Status(Text):
     }
 
     def to_internal_value(self, data: Any) -> tuple[int, int]:
-        text = str(super().to_internal_value(data)).strip().lower()
-        if re.fullmatch("[1-5]xx", text):
-            return int(text[0]) * 100, int(text[0]) * 100 + 99
-        if not re.fullmatch("[1-5][0-9]{2}", text):
+        text = super().to_internal_value(data)
+        found = entries.status_range(text)
+        if found is None:
             self.fail("unknown", value=quoted(text))
-        return int(text), int(text)
+        return found
 
 
 class RequestFilter(FilterSet):
