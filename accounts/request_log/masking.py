@@ -32,6 +32,8 @@ _SECRET_WORDS = {
 }  # fmt: skip
 # These are masked if they are the whole name, because in longer names they mean something else.
 _SECRET_NAMES = {"reason", "note", "answer", "response", "content"}
+_PLAIN_NAMES = {"otp_options"}
+_NAMES_OF_OBJECTS = {"key"}  # the fields of these objects have names of their own
 _IDS = re.compile(r"(?:^|_)(?:id|sid|pk)$", re.IGNORECASE)
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
@@ -115,8 +117,10 @@ class _Masking:
         self._left -= 2
         if value is None or isinstance(value, bool):
             return value
-        is_id = isinstance(value, int) and _IDS.search(name)
-        if self._by_name and _is_secret(name) and not is_id and value not in ("", [], {}):
+        is_plain = (isinstance(value, int) and _IDS.search(name)) or (
+            isinstance(value, Mapping) and name in _NAMES_OF_OBJECTS
+        )
+        if self._by_name and _is_secret(name) and not is_plain and value not in ("", [], {}):
             self._left -= len(MASK)
             return MASK
         if depth > MAX_DEPTH:
@@ -162,10 +166,10 @@ class _Masking:
 
     def _number(self, value: float, name: str) -> Any:
         self._left -= 8
-        if not math.isfinite(value):
+        if isinstance(value, float) and not math.isfinite(value):
             return str(value)
-        if abs(value) < LARGEST_PLAIN_NUMBER or _IDS.search(name):
-            return value if abs(value) < 10**20 else MORE
+        if abs(value) < LARGEST_PLAIN_NUMBER or (_IDS.search(name) and abs(value) < 10**19):
+            return value
         return f"{MORE}{int(abs(value)) % 100:02}"
 
     def _text(self, text: str, name: str, depth: int) -> Any:
@@ -194,7 +198,7 @@ def _parsed(text: str) -> Any:
 def _is_secret(name: str) -> bool:
     if name.lower() in _SECRET_NAMES:
         return True
-    return any(word.lower() in _SECRET_WORDS for word in _WORDS.findall(name))
+    return name not in _PLAIN_NAMES and any(word.lower() in _SECRET_WORDS for word in _WORDS.findall(name))
 
 
 def _masked_number(match: re.Match[str]) -> str:

@@ -147,7 +147,7 @@ class TestWhatIsLogged:
     @pytest.mark.parametrize(
         ("method", "path", "status", "code"),
         [
-            ("get", "/api/system/campaigns/999999999/", 404, "not_found"),
+            ("get", "/api/system/campaigns/999999/details/", 404, "not_found"),
             ("delete", SETTINGS, 405, "method_not_allowed"),
             ("get", "/api/v1/campaign/?page=0", 400, "invalid"),
         ],
@@ -182,8 +182,8 @@ class TestWhatIsLogged:
 
     def test_form_and_file_are_logged_without_their_contents(self, client: APIClient, twin: Account) -> None:
         campaign = make_campaign(owner=twin)
-        path = f"/api/system/campaigns/{campaign.pk}/"
-        client.patch(path, {"name": "Water 9841000001", "message": "Come tomorrow"}, format="multipart")
+        path = f"/api/system/campaigns/{campaign.pk}/update/"
+        client.post(path, {"name": "Water 9841000001", "message": "Come tomorrow"}, format="multipart")
         (one,) = listed(client)
         assert one["request_body"] == '{"name": "Water …01", "message": "***"}'
         assert "Come tomorrow" not in one["response_body"]
@@ -198,7 +198,7 @@ class TestWhatIsLogged:
         assert '"name": "shop"' in one["response_body"]
 
     def test_body_is_short_however_long_it_was(self, client: APIClient) -> None:
-        client.post(OTP, {"number": "x" * 50_000, "other": ["क" * 100] * 100}, format="json")
+        client.post(OTP, {"number": "x" * 20_000, "other": ["क" * 100] * 50}, format="json")
         (one,) = listed(client)
         for body in (one["request_body"], one["response_body"]):
             assert len(body.encode()) <= masking.MAX_BODY_BYTES
