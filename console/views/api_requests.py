@@ -9,6 +9,8 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpResponse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy
 
 from accounts.models import ApiRequest
 from accounts.permissions import Permission
@@ -18,6 +20,12 @@ from console.paging import page_of
 from console.render import render_page
 from console.visits import ConsoleRequest
 from iris.storable import storable
+
+STATUSES: dict[str, Promise] = {
+    "2xx": gettext_lazy("Accepted by the server"),
+    "4xx": gettext_lazy("Refused by the server"),
+    "5xx": gettext_lazy("Failed in the server"),
+}
 
 
 @page(Permission.VIEW)
@@ -29,7 +37,7 @@ def api_requests(request: ConsoleRequest) -> HttpResponse:
     shown, next_page = page_of(_narrowed(rows, query), before)
     context = {
         "requests": shown,
-        "statuses": ("2xx", "4xx", "5xx"),
+        "statuses": STATUSES.items(),
         "query": query,
         "narrowed": query.urlencode(),
         "before": next_page,
