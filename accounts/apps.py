@@ -12,7 +12,9 @@ class AccountsConfig(AppConfig):
     def ready(self) -> None:
         from accounts import actors, audit
         from accounts.checks import check_mail, check_rates
+        from accounts.people import registry
 
+        registry.register("accounts.request_log.people")
         checks.register(check_rates)
         checks.register(check_mail, deploy=True)
         connection_created.connect(actors.tell_new_connection, dispatch_uid="accounts.tell_new_connection")

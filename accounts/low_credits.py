@@ -1,9 +1,10 @@
-"""Tell the people who manage the credits of an account that few are left.
+"""Tell the people who manage the credits of an account, and its programs, that few are left.
 
 A worker compares the balances with the levels that accounts chose (`Account.low_credit_level`) twice a minute, so
 bookings do no extra work. A `LowCreditWarning` exists as long as the balance stays below the level. Only the process
-that inserts it writes the e-mails, in the same transaction. So each person gets one
-e-mail each time a balance falls below the level, even if several processes compare at once or one of them dies.
+that inserts it writes the e-mails and sends `credits_fell_low`, in the same transaction. So each time a balance falls
+below the level, each person gets one e-mail and each program one event, even if several processes compare at once or
+one of them dies. The programs of test twins get events, too, but nobody gets an e-mail about test credits.
 """
 
 from collections.abc import Sequence
@@ -16,13 +17,14 @@ from django.urls import reverse
 from accounts import mail
 from accounts.models import Account, Member
 from accounts.permissions import Permission
+from accounts.signals import credits_fell_low
 
 BATCH_SIZE = 200
 
 
 @transaction.atomic
 def warn() -> int:
-    """Write the e-mails for accounts whose balance has fallen below their level. Return how many accounts these are.
+    """Tell of the accounts whose balance has fallen below their level. Return how many accounts that are.
 
     Handles at most BATCH_SIZE accounts; call it again for the others. Safe to run concurrently.
     """
@@ -31,13 +33,14 @@ def warn() -> int:
         cursor.execute(_NOTE, [BATCH_SIZE])
         noted = [account_id for (account_id,) in cursor.fetchall()]
     if noted:
+        credits_fell_low.send(None, account_ids=noted)
         mail.enqueue_all(_mails(noted))
     return len(noted)
 
 
 def _mails(account_ids: Sequence[int]) -> list[mail.Draft]:
     """Return an e-mail for each person who manages the credits of an account."""
-    accounts = list(Account.objects.filter(pk__in=account_ids).order_by("pk"))
+    accounts = list(Account.objects.filter(pk__in=account_ids, twin_of=None).order_by("pk"))
     people = _managers({pk for account in accounts for pk in (account.pk, account.parent_id) if pk})
     drafts = []
     for account in accounts:
@@ -72,7 +75,7 @@ _FORGET = """
 _NOTE = """
     INSERT INTO accounts_lowcreditwarning (account_id)
     SELECT a.id FROM accounts_account a
-     WHERE a.balance < a.low_credit_level AND a.twin_of_id IS NULL AND NOT a.is_suspended
+     WHERE a.balance < a.low_credit_level AND NOT a.is_suspended
        AND NOT EXISTS (SELECT FROM accounts_lowcreditwarning w WHERE w.account_id = a.id)
      ORDER BY a.id LIMIT %s
     ON CONFLICT DO NOTHING RETURNING account_id

@@ -9,6 +9,7 @@ from django.utils import timezone
 from accounts import counters, links, login_limits, low_credits, mail, services
 from accounts.models import PersonRequest
 from accounts.people import requests, retention
+from accounts.request_log import entries
 from iris.locks import locked
 
 SECONDS = 2.0  # how long a task about people's data may occupy its process
@@ -17,12 +18,13 @@ EXPIRES = 60  # seconds after which a waiting task is dropped
 
 @shared_task(name="accounts.tasks.prune")
 def prune() -> None:
-    """Delete expired counters, known networks, ended logins and sessions. Runs every ten minutes."""
+    """Delete expired counters, known networks, ended logins, sessions and logged requests. Runs every ten minutes."""
     while counters.prune() == counters.PRUNE_BATCH_SIZE:
         pass
     login_limits.prune()
     services.prune_ended_logins()
     services.prune_sessions()
+    entries.prune()
 
 
 @shared_task(name="accounts.tasks.send_mail")
@@ -36,7 +38,7 @@ def send_mail() -> None:
 
 @shared_task(name="accounts.tasks.warn_of_low_credits")
 def warn_of_low_credits() -> None:
-    """Write e-mails for accounts whose credits have fallen below their level. Runs every thirty seconds."""
+    """Tell of accounts whose credits have fallen below their level, by e-mail and by webhooks. Runs every thirty seconds."""
     with locked("low credits") as ours:
         while ours and low_credits.warn() == low_credits.BATCH_SIZE:
             pass

@@ -12,6 +12,7 @@ from django.utils.translation import pgettext_lazy
 
 from accounts.models import Account, User
 from accounts.permissions import Permission
+from accounts.request_log import entries as request_log
 from console.visits import Visit
 
 # Name of the page, its title, its picture, and the permission without which it is not listed.
@@ -29,6 +30,7 @@ PAGES: tuple[tuple[str, Promise, str, Permission], ...] = (
     ("team", pgettext_lazy("navigation", "Team"), "team", Permission.MANAGE_ACCOUNT),
     ("keys", pgettext_lazy("navigation", "Keys"), "keys", Permission.MANAGE_ACCOUNT),
     ("webhooks", pgettext_lazy("navigation", "Webhooks"), "webhooks", Permission.MANAGE_ACCOUNT),
+    ("api-requests", pgettext_lazy("navigation", "API requests"), "requests", Permission.VIEW),
     ("settings", pgettext_lazy("navigation", "Settings"), "settings", Permission.MANAGE_ACCOUNT),
     ("audit", pgettext_lazy("navigation", "Audit log"), "audit", Permission.MANAGE_ACCOUNT),
 )
@@ -38,7 +40,6 @@ OPERATOR_PAGES: tuple[tuple[str, Promise, str, str], ...] = (
     ("operator-accounts", pgettext_lazy("navigation", "Accounts"), "team", "accounts.view_account"),
     ("operator-senders", pgettext_lazy("navigation", "Senders"), "sms", "telephony.change_sender"),
 )
-WITH_PHONE_ONLY = {"phone"}  # accounts that reach real phones have no such page
 LIVE_ONLY = {"team"}  # test twins have no such page
 
 
@@ -55,6 +56,15 @@ class Entry:
 def has_phone(account: Account) -> bool:
     """Return whether the calls and SMS of an account arrive at the sandbox's phone, where its members may see them."""
     return account.is_twin or settings.IRIS_SANDBOX_INBOX
+
+
+def _has(account: Account, name: str) -> bool:
+    """Return whether an account has this page."""
+    if name == "phone":
+        return has_phone(account)
+    if name == "api-requests":
+        return request_log.is_kept_for(account)
+    return not (account.is_twin and name in LIVE_ONLY)
 
 
 def operator_entries(user: User, path: str) -> list[Entry]:
@@ -74,10 +84,7 @@ def entries(visit: Visit, path: str) -> list[Entry]:
     home = reverse("console:home", args=[visit.account.pk])
     found = []
     for name, title, icon, needed in PAGES:
-        is_missing = (name in LIVE_ONLY and visit.account.is_twin) or (
-            name in WITH_PHONE_ONLY and not has_phone(visit.account)
-        )
-        if visit.may(needed) and not is_missing:
+        if visit.may(needed) and _has(visit.account, name):
             address = reverse(f"console:{name}", args=[visit.account.pk])
             is_current = path == address if address == home else path.startswith(address)
             found.append(Entry(address=address, title=title, icon=icon, is_current=is_current))

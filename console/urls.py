@@ -3,6 +3,7 @@
 from django.urls import URLPattern, URLResolver, include, path
 
 from console.views import (
+    api_requests,
     audit,
     campaign,
     campaigns,
@@ -113,6 +114,7 @@ of_account: list[URLPattern | URLResolver] = [
     path("webhooks/<int:webhook_id>/test/", webhooks.test, name="webhook-test"),
     path("webhooks/<int:webhook_id>/replay/", webhooks.replay, name="webhook-replay"),
     path("webhooks/<int:webhook_id>/delete/", webhooks.delete, name="webhook-delete"),
+    path("api-requests/", api_requests.api_requests, name="api-requests"),
     path("settings/", settings.settings, name="settings"),
     path("audit/", audit.audit, name="audit"),
     path("audit/log.csv", audit.log_csv, name="audit-csv"),

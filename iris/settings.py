@@ -186,6 +186,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "iris.middleware.name_request",
     "iris.middleware.add_headers",  # outermost, so that error responses of other middleware get the headers too
+    "accounts.api.request_log.log_requests",
     "iris.middleware.AnswerOutages",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -599,6 +600,12 @@ IRIS_SANDBOX_INBOX = env_bool(
     IRIS_DATABASE_URL is None,
     "Shows the calls and SMS of the sandbox carrier at `/sandbox/` to everyone, OTPs included. Never use it in production.",
     shown="on with the embedded database",
+)
+IRIS_REQUEST_LOG = env_bool(
+    "IRIS_REQUEST_LOG",
+    IRIS_SANDBOX_INBOX,
+    "Logs the last 1,000 API requests of each account for a day, with their bodies. Test accounts always have this log.",
+    shown="as `IRIS_SANDBOX_INBOX`",
 )
 IRIS_BACKGROUND_IMPORT_BYTES = env_int(
     "IRIS_BACKGROUND_IMPORT_BYTES",

@@ -25,5 +25,6 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {}
 # A trunk with a pace claims in a thread with its own session, which does not see the rows of a test's transaction.
 CARRIERS = {**CARRIERS, TWIN_TRUNK: {**CARRIERS[TWIN_TRUNK], "CPS": None}}
 DATABASES["default"]["SERVER"] = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+IRIS_REQUEST_LOG = False  # tests count queries
 # Each test client creates the middleware again. Without this, WhiteNoise would scan all static files each time.
 WHITENOISE_AUTOREFRESH = True

@@ -209,7 +209,6 @@ FIELDS = (
         "events",
         "event",
         "enabled",
-        "low_credits",
         "from",
         "to",
     ),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from django.conf import settings
 from django.db import transaction
@@ -12,7 +11,6 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts import audit
-from accounts.credits import checked_amount
 from accounts.models import Account
 from iris import outbound
 from iris.errors import Conflict, InvalidInput, NotFound
@@ -55,7 +53,6 @@ def create(
     url: str,
     name: str = "",
     events: Iterable[Event] = (),
-    low_credits: Decimal | None = None,
 ) -> Endpoint:
     """Create an endpoint. Its `secret` must be shown now, and never again. Without `events`, it gets all events.
 
@@ -67,7 +64,7 @@ def create(
             f"An account can have {MAX_ENDPOINTS} webhook endpoints. Delete one that is not needed any more."
         )
     endpoint = Endpoint(owner=account, secret=signing.new_secret())
-    _set(endpoint, url=url, name=name, events=events, low_credits=low_credits)
+    _set(endpoint, url=url, name=name, events=events)
     endpoint.save()
     _note(endpoint, "webhook_created")
     return endpoint
@@ -81,7 +78,6 @@ def change(
     url: str | None = None,
     name: str | None = None,
     events: Iterable[Event] | None = None,
-    low_credits: Decimal | None = None,
     is_enabled: bool | None = None,
 ) -> Endpoint:
     """Change the given fields. When an endpoint is enabled, iris also sends the events that still wait for it.
@@ -89,7 +85,7 @@ def change(
     Raises InvalidInput as `create` does, and NotFound.
     """
     endpoint = _locked(account, endpoint_id)
-    _set(endpoint, url=url, name=name, events=events, low_credits=low_credits)
+    _set(endpoint, url=url, name=name, events=events)
     if is_enabled is not None and is_enabled != endpoint.is_enabled:
         endpoint.is_enabled = is_enabled
         endpoint.disabled_reason = "" if is_enabled else "A member of the account has switched it off."
@@ -187,7 +183,6 @@ def _set(
     url: str | None,
     name: str | None,
     events: Iterable[Event] | None,
-    low_credits: Decimal | None,
 ) -> None:
     if url is not None:
         endpoint.url = _checked_url(url)
@@ -196,8 +191,6 @@ def _set(
         endpoint.name = storable(" ".join(name.split()))[:MAX_NAME_CHARACTERS]
     if events is not None:
         endpoint.events = sorted({event.value for event in events})
-    if low_credits is not None:
-        endpoint.low_credits = checked_amount(low_credits)
 
 
 def _checked_url(url: str) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 
-from accounts.models import MONEY_DIGITS, MONEY_PLACES, Account
+from accounts.models import Account
 
 MAX_URL_CHARACTERS = 2_000
 
@@ -34,15 +33,6 @@ class Endpoint(models.Model):
         max_length=100, blank=True, help_text="The secret before the last rotation. For a day, it signs too."
     )
     old_secret_until = models.DateTimeField(null=True, blank=True)
-    low_credits = models.DecimalField(
-        max_digits=MONEY_DIGITS,
-        decimal_places=MONEY_PLACES,
-        default=Decimal(100),
-        help_text="`credits.low` is sent when the balance falls below this.",
-    )
-    told_low = models.BooleanField(
-        default=False, help_text="`credits.low` was sent, and the balance has not recovered since."
-    )
     is_enabled = models.BooleanField(default=True)
     disabled_reason = models.CharField(max_length=200, blank=True)
     is_trusted = models.BooleanField(

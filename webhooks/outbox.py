@@ -59,30 +59,17 @@ def publish_test(*, endpoint_id: int) -> int:
     )
 
 
-def publish_low_credits() -> int:
-    """Tell endpoints once that the balance of their account has fallen below their limit; return how many were told.
+def publish_low_credits(account_ids: Sequence[int]) -> int:
+    """Tell endpoints that the balances of their accounts have fallen below the levels; return how many were told.
 
-    An endpoint is told again only after the balance has recovered. Its row stores whether it was told, so it is safe to call
-    this function at any time.
+    `accounts.low_credits` notices this, once each time, and the caller is in its transaction.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """UPDATE webhooks_endpoint e SET told_low = false FROM accounts_account a
-                WHERE a.id = e.owner_id AND e.told_low AND a.balance >= e.low_credits"""
-        )
-        cursor.execute(
-            f"""WITH fallen AS (
-                    UPDATE webhooks_endpoint e SET told_low = true FROM accounts_account a
-                     WHERE a.id = e.owner_id AND NOT e.told_low AND e.is_enabled AND a.balance < e.low_credits
-                       AND (e.events = '{{}}' OR '{Event.CREDITS_LOW.value}' = ANY (e.events))
-                    RETURNING e.id, e.owner_id, json_build_object(
-                        'account', e.owner_id, 'balance', a.balance, 'below', e.low_credits) AS data
-                )
-                {_insert_sql(Event.CREDITS_LOW)}
-                SELECT id, '{Event.CREDITS_LOW.value}', 'account:' || owner_id, {_body(Event.CREDITS_LOW, "data")},
-                       {_FRESH} FROM fallen"""
-        )
-        return int(cursor.rowcount)
+    return publish(
+        Event.CREDITS_LOW,
+        rows="""SELECT id, 'account:' || id, json_build_object('account', id, 'balance', balance, 'below', low_credit_level)
+                  FROM accounts_account WHERE id = ANY (%s) ORDER BY id""",
+        parameters=[list(account_ids)],
+    )
 
 
 # SQL of the current time. As a subquery, it is computed once for a whole set.

@@ -13,8 +13,7 @@ EXPIRES = 60  # seconds after which a task that still waits in the queue is drop
 
 @shared_task(name="webhooks.tasks.tick")
 def tick() -> None:
-    """Write the events about low balances, and start the sender if messages are due. Runs every second."""
-    outbox.publish_low_credits()
+    """Start the sender if messages are due. Runs every second."""
     if outbox.has_due():
         send.delay()
 

@@ -1,6 +1,7 @@
 """Accounts, the people who act for them, and the ledger that explains every credit."""
 
 from accounts.models.accounts import MONEY_DIGITS, MONEY_PLACES, Account
+from accounts.models.api_requests import ApiRequest
 from accounts.models.audit import AuditEntry
 from accounts.models.credits import CreditEntry, CreditHold
 from accounts.models.keys import ApiKey
@@ -17,6 +18,7 @@ __all__ = [
     "MONEY_PLACES",
     "Account",
     "ApiKey",
+    "ApiRequest",
     "AuditEntry",
     "ClosedDay",
     "CreditEntry",

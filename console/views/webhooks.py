@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -63,12 +62,6 @@ class EndpointForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
         help_text=gettext_lazy("Choose nothing to tell it everything."),
     )
-    low_credits = forms.DecimalField(
-        label=gettext_lazy("Credits are low below"),
-        min_value=Decimal("0.01"),
-        max_digits=14,
-        decimal_places=2,
-    )
     is_enabled = forms.BooleanField(label=gettext_lazy("Switched on"), required=False)
 
 
@@ -86,7 +79,7 @@ class ReplayForm(forms.Form):
 @page(Permission.MANAGE_ACCOUNT, methods=BOTH)
 def index(request: ConsoleRequest) -> HttpResponse:
     """List the endpoints, and create one. The secret of a new one is shown by this answer and never again."""
-    form = EndpointForm(request.POST or None, initial={"low_credits": Decimal(100)})
+    form = EndpointForm(request.POST or None)
     del form.fields["is_enabled"]
     created = None
     if request.method == "POST" and form.is_valid():
@@ -95,7 +88,7 @@ def index(request: ConsoleRequest) -> HttpResponse:
         except IrisError as error:
             form.add_error(None, sentence_of(error))
         else:
-            form = EndpointForm(initial={"low_credits": Decimal(100)})
+            form = EndpointForm()
             del form.fields["is_enabled"]
     context = {"form": form, "created": created, "webhooks": endpoints.endpoints_of(request.visit.account)}
     return render_page(request, "console/webhooks.html", context)

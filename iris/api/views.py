@@ -66,6 +66,11 @@ class ApiView(APIView):
                 response.streaming_content = _in_zone(parts, timezone.get_current_timezone())
             return response
 
+    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
+        initialized = super().initialize_request(request, *args, **kwargs)
+        request.api_request = initialized  # type: ignore[attr-defined]  # for accounts.api.request_log
+        return initialized
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         # Django would also decode the query string with the client's charset, which Python may not support.
         request._request.encoding = "utf-8"

@@ -12,7 +12,7 @@ from iris import errors
 from iris.api.exceptions import NOT_FOUND, STATUS_OF_KIND
 from iris.api.openapi.errors import ErrorCode
 
-APPS = ("iris", "accounts", "telephony", "campaigns", "otp")
+APPS = ("iris", "accounts", "webhooks", "telephony", "campaigns", "otp")
 # Code that responds to no request of the API.
 OTHER_PARTS = {
     "migrations",

@@ -99,13 +99,14 @@ def test_managers_of_the_parent_are_told_if_a_department_has_none() -> None:
     assert told() == {manager.email: 1}
 
 
-def test_test_twins_and_suspended_accounts_are_not_told() -> None:
+def test_nobody_gets_an_email_about_test_twins_and_suspended_accounts() -> None:
     account = make_account(credits=100)
     twin = twins.open_twin(account=account)
     Account.objects.filter(pk=twin.pk).update(low_credit_level=10**9)
     suspended = watched(credits=1)
     Account.objects.filter(pk=suspended.pk).update(is_suspended=True)
-    assert low_credits.warn() == 0
+    assert low_credits.warn() == 1  # the twin, whose programs are told
+    assert told() == Counter()
 
 
 def test_a_level_that_is_removed_or_lowered_ends_the_warning() -> None:

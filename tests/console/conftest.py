@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from django.db import transaction
 from django.test import Client
-from pytest_django import DjangoDbBlocker
+from pytest_django import DjangoDbBlocker, Settings
 
 from tests.browser import axe, chromium, look, open_page, page, playwright
 from tests.console.world import World, client_for, make_world
@@ -32,6 +32,12 @@ def _world_of_file(django_db_setup: None, django_db_blocker: DjangoDbBlocker) ->
 @pytest.fixture
 def world(_world_of_file: World, db: None) -> World:
     return copy.deepcopy(_world_of_file)
+
+
+@pytest.fixture(autouse=True)
+def _log_api_requests(settings: Settings) -> None:
+    """The world has every page of the console."""
+    settings.IRIS_REQUEST_LOG = True
 
 
 @pytest.fixture

@@ -29,30 +29,27 @@ def test_secret_of_a_new_webhook_is_shown_once(world: World, client: Client) -> 
         "url": "https://shop.example.com/in",
         "name": "Shop",
         "events": [Event.RUN_FINISHED.value],
-        "low_credits": "50",
     }
     page = client.post(world.address("webhooks"), form).content.decode()
     made = Endpoint.objects.get(name="Shop")
-    assert (made.url, made.events, made.low_credits) == ("https://shop.example.com/in", ["run.finished"], 50)
+    assert (made.url, made.events) == ("https://shop.example.com/in", ["run.finished"])
     assert made.secret in page
     for name in ("webhooks", "webhook"):
         assert made.secret not in client.get(world.address(name)).content.decode()
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"url": "https://10.0.0.1/"}, {"url": ""}, {"events": ["x"]}, {"low_credits": "no"}]
-)
+@pytest.mark.parametrize("wrong", [{"url": "https://10.0.0.1/"}, {"url": ""}, {"events": ["x"]}])
 def test_wrong_input_gets_a_sentence_and_nothing_is_created(
     world: World, client: Client, wrong: dict[str, object]
 ) -> None:
-    form = {"url": "https://shop.example.com/in", "low_credits": "50", **wrong}
+    form = {"url": "https://shop.example.com/in", **wrong}
     page = client.post(world.address("webhooks"), form).content.decode()
     assert 'role="alert"' in page
     assert Endpoint.objects.count() == 1
 
 
 def test_webhook_is_changed_and_switched_off(world: World, client: Client) -> None:
-    form = {"url": "https://shop.example.com/in", "name": "Shop", "low_credits": "50"}
+    form = {"url": "https://shop.example.com/in", "name": "Shop"}
     page = client.post(world.address("webhook"), form, follow=True).content.decode()
     assert "The webhook is saved" in page
     assert "This webhook is switched off" in page

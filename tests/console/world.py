@@ -15,6 +15,7 @@ from django.utils import timezone
 from accounts import apikeys
 from accounts.models import Account, User
 from accounts.permissions import Permission
+from accounts.request_log import entries
 from campaigns import text_templates
 from campaigns.models import Campaign, Recipient, ReportFormat, Run, RunStatus, Service
 from campaigns.recipients import editing, lists
@@ -148,6 +149,7 @@ def make_world(*, size: int = 1, account: Account | None = None) -> World:
             scopes=frozenset({Permission.VIEW}),
         )
         make_endpoint(account, name="पसल")
+        entries.write(logged(account))
     publish(account, *map(str, range(size)))
     owned = make_phone_number(number=f"98{account.pk % 10**8:08}", owner=account)
     for number in range(size):
@@ -162,6 +164,22 @@ def make_world(*, size: int = 1, account: Account | None = None) -> World:
 def record_worker() -> None:
     """Record that a worker is alive, as workers do."""
     TimeSlice.objects.create(name=f"{workers.PREFIX}2:7:server", began_at=timezone.now())
+
+
+def logged(account: Account, **fields: Any) -> entries.Entry:
+    """Return a request to the API that was refused."""
+    usual = {
+        "request": "0123456789abcdef0123456789abcdef",
+        "method": "POST",
+        "path": "/api/system/send/otp/",
+        "status": 400,
+        "code": "invalid",
+        "milliseconds": 12,
+        "needed": Permission.SEND.value,
+        "request_body": '{"number": "…12", "message": "***"}',
+        "response_body": '{"status": 400}',
+    }
+    return entries.Entry(account_id=account.pk, **{**usual, **fields})
 
 
 def client_for(user: User, *, language: str = "en") -> Client:

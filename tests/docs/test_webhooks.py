@@ -15,7 +15,7 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from accounts import credits
+from accounts import credits, low_credits
 from accounts.models import Account
 from campaigns import runs
 from otp.services import send_otp
@@ -28,7 +28,7 @@ from telephony.webhook_events import MAX_TEXT_CHARACTERS
 from tests.engine import run_to_the_end
 from tests.factories import make_account, make_campaign, make_delivery, make_phone_number
 from tests.webhooks.making import bodies, make_endpoint
-from webhooks import attempts, endpoints, outbox, sender, signing
+from webhooks import attempts, endpoints, sender, signing
 from webhooks.events import MAX_BODY_BYTES, TEST, Event
 
 TEXT = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text(encoding="utf-8")
@@ -49,7 +49,8 @@ def kind_of(value: Any) -> str:
 
 def happen(account: Account) -> None:
     """Let every event happen to this account once or more often."""
-    endpoint = make_endpoint(account, low_credits=Decimal(500))
+    endpoint = make_endpoint(account)
+    Account.objects.filter(pk=account.pk).update(low_credit_level=500)
     make_phone_number(number="9800000101", owner=account)
     runs.begin(campaign=make_campaign(owner=account, numbers=[9841000001]), message="Namaste")
     send_otp(account=account, number="9841000001", message="{otp}", channel=Channel.SMS)
@@ -61,7 +62,7 @@ def happen(account: Account) -> None:
     make_delivery(owner=account)
     circuit_breaker.fail("sandbox", reason="It is down.", cause=PauseCause.ERRORS)
     credits.charge(account=account, amount=Decimal(600), cause="number:1")
-    outbox.publish_low_credits()
+    low_credits.warn()
     endpoints.send_test(account=account, endpoint_id=endpoint.pk)
 
 

@@ -91,14 +91,12 @@ class TestChanges:
                 "url": "https://other.example.com/",
                 "events": "otp.finished",
                 "enabled": False,
-                "low_credits": "12.5",
             },
         )["data"]["webhook"]
-        assert (changed["url"], changed["events"], changed["enabled"], changed["low_credits"]) == (
+        assert (changed["url"], changed["events"], changed["enabled"]) == (
             "https://other.example.com/",
             ["otp.finished"],
             False,
-            12.5,
         )
         assert "switched it off" in changed["disabled_reason"]
         assert (
@@ -138,9 +136,7 @@ class TestChanges:
         caller.fails("POST", ALL, {"url": url}, status=400)
         assert not Endpoint.objects.exists()
 
-    @pytest.mark.parametrize(
-        "wrong", [{"events": ["nothing"]}, {"events": {}}, {"low_credits": -1}, {"enabled": "x"}]
-    )
+    @pytest.mark.parametrize("wrong", [{"events": ["nothing"]}, {"events": {}}, {"enabled": "x"}])
     def test_wrong_value_is_refused_and_nothing_changes(
         self, caller: Caller, account: Account, wrong: dict[str, Any]
     ) -> None:

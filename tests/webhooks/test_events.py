@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts import credits, twins
+from accounts import credits, low_credits, twins
 from accounts.models import Account
 from campaigns import runs, webhook_events
 from campaigns.api.v0.serializers import CAMPAIGN_STATUSES
@@ -38,6 +38,10 @@ NUMBER = "+9779841000001"
 
 def of_kind(owner: Account, event: Event) -> list[dict[str, Any]]:
     return [body["data"] for body in bodies(owner) if body["type"] == event.value]
+
+
+def _fail(account_ids: list[int]) -> int:
+    raise RuntimeError
 
 
 def test_campaign_tells_each_delivery_and_then_the_run(account: Account) -> None:
@@ -150,16 +154,40 @@ def test_opt_out_that_is_on_the_list_already_is_not_told_again(account: Account)
 
 
 def test_low_credits_are_told_once_until_the_balance_has_recovered(account: Account) -> None:
-    make_endpoint(account, low_credits=500)
-    outbox.publish_low_credits()
+    make_endpoint(account)
+    make_endpoint(account, events=[Event.RUN_FINISHED])
+    Account.objects.filter(pk=account.pk).update(low_credit_level=500)
+    low_credits.warn()
     assert bodies(account) == []
     credits.charge(account=account, amount=Decimal(600), cause="number:1")
-    assert [outbox.publish_low_credits(), outbox.publish_low_credits()] == [1, 0]
+    assert [low_credits.warn(), low_credits.warn()] == [1, 0]
     assert of_kind(account, Event.CREDITS_LOW) == [{"account": account.pk, "balance": 400.0, "below": 500.0}]
     credits.top_up(account=account, amount=Decimal(300), cause="test:more")
-    assert outbox.publish_low_credits() == 0
+    assert low_credits.warn() == 0
     credits.charge(account=account, amount=Decimal(300), cause="number:2")
-    assert outbox.publish_low_credits() == 1
+    assert low_credits.warn() == 1
+    assert len(of_kind(account, Event.CREDITS_LOW)) == 2
+
+
+def test_low_credits_of_a_test_twin_are_told_to_its_own_endpoints_only(account: Account) -> None:
+    twin = twins.open_twin(account=account)
+    for owner in (account, twin):
+        make_endpoint(owner)
+    Account.objects.filter(pk=twin.pk).update(low_credit_level=10**9)
+    low_credits.warn()
+    assert [len(of_kind(owner, Event.CREDITS_LOW)) for owner in (account, twin)] == [0, 1]
+
+
+def test_low_credits_are_not_noted_if_the_event_cannot_be_written(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_endpoint(account)
+    Account.objects.filter(pk=account.pk).update(low_credit_level=10**9)
+    with monkeypatch.context() as patched:
+        patched.setattr(outbox, "publish_low_credits", _fail)
+        with pytest.raises(RuntimeError):
+            low_credits.warn()
+    assert (low_credits.warn(), len(of_kind(account, Event.CREDITS_LOW))) == (1, 1)
 
 
 def test_paused_trunk_is_told_to_accounts_that_use_it_and_to_operators(account: Account) -> None:

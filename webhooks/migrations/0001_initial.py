@@ -3,7 +3,6 @@
 import django.contrib.postgres.fields
 import django.db.models.deletion
 import django.db.models.functions.datetime
-from decimal import Decimal
 from django.db import migrations, models
 
 
@@ -12,7 +11,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ('accounts', '0025_ledger_checks'),
+        ('accounts', '0026_low_credits'),
     ]
 
     operations = [
@@ -26,8 +25,6 @@ class Migration(migrations.Migration):
                 ('secret', models.CharField(max_length=100)),
                 ('old_secret', models.CharField(blank=True, help_text='The secret before the last rotation. For a day, it signs too.', max_length=100)),
                 ('old_secret_until', models.DateTimeField(blank=True, null=True)),
-                ('low_credits', models.DecimalField(decimal_places=2, default=Decimal('100'), help_text='`credits.low` is sent when the balance falls below this.', max_digits=14)),
-                ('told_low', models.BooleanField(default=False, help_text='`credits.low` was sent, and the balance has not recovered since.')),
                 ('is_enabled', models.BooleanField(default=True)),
                 ('disabled_reason', models.CharField(blank=True, max_length=200)),
                 ('is_trusted', models.BooleanField(default=False, help_text='Its last response was quick and a success. Others get few requests at a time.')),

@@ -6,6 +6,7 @@ from accounts.account_settings import SETTINGS
 from accounts.actors import ActorKind
 from accounts.api.v0 import keys, members, settings
 from accounts.api.v0.audit import AuditFilter
+from accounts.api.v0.request_log import RequestFilter
 from accounts.api.v0.serializers import LoginSerializer, LogoutSerializer, RefreshSerializer
 from accounts.permissions import KEY_SCOPES, OWNER, PRESETS, Permission
 from iris.api.openapi.operations import V0_PAGES, Area, Operation
@@ -31,6 +32,21 @@ _OK = enveloped()
 _FORMAT = words(("json", "csv"))
 _PRESET = words((*PRESETS, OWNER, "custom"))
 _PERMISSIONS = [words(Permission)]
+LOGGED_REQUEST = named(
+    "V0LoggedRequest",
+    {
+        "request": TEXT,
+        "at": MOMENT,
+        "method": TEXT,
+        "path": TEXT,
+        "status": INT,
+        "code": nullable(TEXT),
+        "milliseconds": INT,
+        "request_body": TEXT,
+        "response_body": TEXT,
+    },
+    about="A request and its response, without secrets, messages and phone numbers.",
+)
 MEMBER = named(
     "V0Member",
     {
@@ -226,6 +242,13 @@ ACCOUNTS = Area(
             body=settings.SettingChanges,
             answers={200: enveloped({"settings": ACCOUNT_SETTINGS})},
             refuses=(409,),
+        ),
+        "GET v0-requests": Operation(
+            id="v0_list_requests",
+            summary="List the last API requests of a test account, newest first",
+            filters=RequestFilter,
+            pages=V0_PAGES,
+            answers={200: enveloped({"pagination": V0_PAGINATION, "requests": [LOGGED_REQUEST]})},
         ),
         "GET v0-audit": Operation(
             id="v0_list_audit_entries",

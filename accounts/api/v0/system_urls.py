@@ -3,6 +3,7 @@
 from accounts.api.v0.audit import AuditViewSet
 from accounts.api.v0.keys import KeyViewSet
 from accounts.api.v0.members import AccountViewSet, MemberViewSet
+from accounts.api.v0.request_log import RequestLogViewSet
 from accounts.api.v0.settings import SettingsViewSet
 from accounts.api.v0.twins import TwinViewSet
 from iris.api.views import with_and_without_slash
@@ -32,4 +33,5 @@ urlpatterns = [
         name="v0-settings",
     ),
     *with_and_without_slash("audit", AuditViewSet.as_view({"get": "list"}), name="v0-audit"),
+    *with_and_without_slash("requests", RequestLogViewSet.as_view({"get": "list"}), name="v0-requests"),
 ]

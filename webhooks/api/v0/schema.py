@@ -5,7 +5,6 @@ from __future__ import annotations
 from iris.api.openapi.operations import V0_PAGES, Area, Operation
 from iris.api.openapi.shapes import (
     BOOL,
-    CREDITS,
     INT,
     MOMENT,
     NUMBER,
@@ -26,7 +25,6 @@ _ENDPOINT: dict[str, Shape] = {
     "name": TEXT,
     "url": TEXT,
     "events": [words(Event)],
-    "low_credits": CREDITS,
     "enabled": BOOL,
     "disabled_reason": nullable(TEXT),
     "failing_since": nullable(MOMENT),

@@ -10,7 +10,6 @@ from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from accounts.api.amounts import Amount, credits_json
 from iris.api.fields import Moment, Text, sent_value
 from iris.api.lists import Words
 from webhooks.endpoints import MAX_NAME_CHARACTERS
@@ -64,7 +63,6 @@ class NewWebhook(serializers.Serializer[Any]):
     )
     name = Text(required=False, max_length=MAX_NAME_CHARACTERS)
     events = Events(required=False)
-    low_credits = Amount(required=False)
 
 
 class WebhookChanges(NewWebhook):
@@ -88,7 +86,6 @@ def webhook_json(endpoint: Endpoint, *, secret: str | None = None) -> dict[str, 
         "name": endpoint.name,
         "url": endpoint.url,
         "events": endpoint.events,
-        "low_credits": credits_json(endpoint.low_credits),
         "enabled": endpoint.is_enabled,
         "disabled_reason": endpoint.disabled_reason or None,
         "failing_since": _shown(endpoint.failing_since),
