@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 BENCH_ARGS ?=
 CHAOS_ARGS ?=
 
-.PHONY: sandbox test field check bench chaos lock clean help
+.PHONY: sandbox test field check docs bench chaos lock clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make bench     measure the figures of benchmarks/results (BENCH_ARGS='--scale 0.1 runs')"
 	@echo "make chaos     kill and restart all processes during a campaign (CHAOS_ARGS='--times 3')"
 	@echo "make check     lint, format, spelling, types, import rules, migrations, documents, licences"
+	@echo "make docs      build the site of docs/ into build/docs"
 	@echo "make lock      update requirements/*.txt from requirements/*.in"
 	@echo "make clean     remove .venv and caches, but not var/, which contains the data"
 
@@ -39,7 +40,14 @@ bench: $(VENV)/dev.stamp
 chaos: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
 
-check: $(VENV)/dev.stamp
+# -n and -W make warnings errors, such as broken links and pages without a place in the navigation.
+SPHINX := $(BIN)/sphinx-build -q -n -W --keep-going -d $(VENV)/doctrees
+
+docs: $(VENV)/docs.stamp
+	$(SPHINX) docs build/docs
+	@echo "The site is ready: build/docs/index.html"
+
+check: $(VENV)/dev.stamp $(VENV)/docs.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/typos
@@ -55,17 +63,18 @@ check: $(VENV)/dev.stamp
 	IRIS_HOME=$(VENV)/check $(BIN)/python manage.py errorcodes --check
 	IRIS_HOME=$(VENV)/check $(BIN)/python manage.py schema --check
 	IRIS_HOME=$(VENV)/check $(BIN)/python manage.py licences --check
+	$(SPHINX) -E docs $(VENV)/site
 
 # --universal creates one file for all systems and for Python 3.11 and newer.
 lock: $(VENV)/dev.stamp
 	$(PIP) install --quiet uv
-	for name in base http piper s3 sip smpp dev browser; do \
+	for name in base http piper s3 sip smpp dev browser docs; do \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 			--upgrade requirements/$$name.in -o requirements/$$name.txt; \
 	done
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build/docs .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
 
 # Requirements are installed only if they are newer than their stamp.
 $(VENV)/base.stamp: requirements/base.txt $(VENV)/bin/python
@@ -75,6 +84,10 @@ $(VENV)/base.stamp: requirements/base.txt $(VENV)/bin/python
 $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/bin/python
 	$(PIP) install --quiet --require-hashes -r $<
 	@touch $@ $(VENV)/base.stamp
+
+$(VENV)/docs.stamp: requirements/docs.txt $(VENV)/bin/python
+	$(PIP) install --quiet --require-hashes -r $<
+	@touch $@
 
 $(VENV)/bin/python:
 	@command -v $(PYTHON) >/dev/null || \

@@ -32,7 +32,7 @@ class Command(TableCommand):
 
 def section(one: ErrorCode) -> str:
     """Return the Markdown about one code."""
-    lines = [f"### `{one.code}`", "", f"HTTP status {one.statuses}.{' ' + one.about if one.about else ''}"]
+    lines = [f"## `{one.code}`", "", f"HTTP status {one.statuses}.{' ' + one.about if one.about else ''}"]
     if one.sentences:
         lines += ["", *(f"* {sentence}" for sentence in one.sentences)]
     return "\n".join(lines)

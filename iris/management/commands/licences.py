@@ -19,7 +19,7 @@ KNOWN = {
     "espeakng-loader": "not stated; the espeak-ng library in it is GPL-3.0-or-later",
 }
 # docs/licences.md says what the GPL means for these.
-EXPLAINED = {"espeakng-loader", "piper-tts"}
+EXPLAINED = {"docutils", "espeakng-loader", "piper-tts"}
 NOT_STATED = "not stated"
 MAX_CHARACTERS = 80  # of the field `License`, in which some packages put the whole text
 
