@@ -19,4 +19,4 @@ html_theme = "furo"
 html_title = f"iris {release}"
 html_show_sphinx = False
 html_copy_source = False
-html_theme_options = {"footer_icons": []}
+html_theme_options: dict[str, list[object]] = {"footer_icons": []}

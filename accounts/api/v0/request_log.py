@@ -29,7 +29,7 @@ class Status(Text):
         "unknown": "{value} is not a status. Send one such as 404, or a class such as 4xx."
     }
 
-    def to_internal_value(self, data: Any) -> tuple[int, int]:
+    def to_internal_value(self, data: Any) -> tuple[int, int]:  # type: ignore[override]
         text = super().to_internal_value(data)
         found = entries.status_range(text)
         if found is None:

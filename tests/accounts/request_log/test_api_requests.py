@@ -115,7 +115,7 @@ class TestList:
         seen = {}
         for preset in ("viewer", "owner"):
             client = client_of(make_member(account, preset))
-            client.credentials(HTTP_X_ACCOUNT=str(twin.pk), **client._credentials)
+            client.credentials(HTTP_X_ACCOUNT=str(twin.pk), **client._credentials)  # type: ignore[attr-defined]
             seen[preset] = {one["path"] for one in listed(client)}
         assert seen == {"viewer": {SETTINGS}, "owner": {SETTINGS, "/api/system/audit/"}}
 
