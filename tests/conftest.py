@@ -34,21 +34,25 @@ hypothesis.settings.load_profile("iris")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return the number of processors plus two: many tests spend their time waiting for other processes."""
-    return (os.cpu_count() or 1) + 2
+    """Return the number of processors plus three: many tests spend their time waiting for other processes."""
+    return (os.cpu_count() or 1) + 3
 
 
 # Files with long tests, the longest first. If a long file started last, one worker would run it while all others idle.
 LONG_FILES = (
     "test_chaos.py",
+    "test_journey.py",
     "test_sandbox.py",
+    "test_live.py",
     "test_kills.py",
     "test_engine.py",
     "test_embedded.py",
     "test_engine_processes.py",
     "test_previous_release.py",
     "test_restore.py",
+    "test_browser.py",
     "test_drain.py",
+    "test_guides.py",
     "test_campaign.py",
     "test_failover_live.py",
     "test_end_to_end.py",

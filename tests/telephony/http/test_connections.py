@@ -6,12 +6,14 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from telephony.carriers.base import Accepted, Unknown
 from telephony.carriers.errors import Unreachable
+from tests.live import wait_for
 from tests.telephony.http.creating import submission
 from tests.telephony.http.far_end import carrier_of
 from tests.telephony.http.processes import FarEnd, far_end
@@ -60,6 +62,8 @@ def test_server_that_closes_each_connection_gets_every_sms_once(tmp_path: Path) 
         for number in NUMBERS:
             (result,) = carrier.submit([submission(to=number)])
             assert isinstance(result, Accepted), "a closed connection is noticed before the next SMS"
+            (connection,) = carrier.client._opened
+            wait_for(partial(connection._stream.get_extra_info, "is_readable"), seconds=5)
     assert far.received() == NUMBERS
 
 
