@@ -70,6 +70,8 @@ class MeasuringProcess:
 
 
 def main(database: str, public_port: int) -> None:
+    # Packages of the development requirements, which libraries import where they find them. Production has none of them.
+    sys.modules.update(dict.fromkeys(("docutils", "jinja2", "rich")))  # type: ignore[arg-type]
     import django
 
     django.setup()

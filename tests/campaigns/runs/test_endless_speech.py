@@ -115,6 +115,8 @@ def test_a_trial_with_endless_speech_ends_so_that_the_campaign_can_begin() -> No
 
 def test_slow_speech_is_synthesized_in_smaller_chunks(settings: Any) -> None:
     settings.IRIS_WHOLE_SENTENCES = 0
+    # Enough for one slow sentence on any machine, too little for seven.
+    settings.IRIS_SPEECH_TIMEOUT_SECONDS = 0.8
     run = begin(*(f"{wild.SLOW} {number}" for number in range(6)))
 
     assert hopper.fill(run.pk) == 0
