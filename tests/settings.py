@@ -29,6 +29,6 @@ IRIS_REQUEST_LOG = False  # tests count queries
 # Equal recordings have equal names, and one test deletes what another one in another process needs.
 MEDIA_ROOT = MEDIA_ROOT / os.environ.get("PYTEST_XDIST_WORKER", "")
 # iris.wsgi would give each later connection of the tests' process the timeouts of a web process. Live servers import this.
-WSGI_APPLICATION = None
+WSGI_APPLICATION: str | None = None  # type: ignore[no-redef]
 # Each test client creates the middleware again. Without this, WhiteNoise would scan all static files each time.
 WHITENOISE_AUTOREFRESH = True
