@@ -276,7 +276,7 @@ def test_an_urgent_campaign_needs_a_reason_and_shows_its_cost_first(world: World
     page = begin_urgently(client, world, reason=" ").content.decode()
     assert 'id="id_reason_error"' in page
     page = begin_urgently(client, world, count="yes").content.decode()
-    assert "At most" in page
+    assert "at most" in page
     assert 'value="Flood warning"' in page
     assert world.draft.runs.count() == 0
     page = begin_urgently(client, world, reason="x" * 301).content.decode()

@@ -108,6 +108,7 @@ def test_every_event_arrives_unchanged_and_in_order_whatever_happens(tmp_path: P
         slow = create(iris, f"{url}/slow", "run.finished", "otp.finished")
         gone = create(iris, f"{url}/gone", "delivery.finished")
         down = create(iris, f"http://127.0.0.1:{down_port}/ok", "delivery.finished", "run.finished")
+        iris.manage("topup", "demo@example.com", str(RUNS * count))
         numbers = [9_841_000_000 + number for number in range(count)]
         created = iris.demo.post(
             "/api/system/campaigns/",
