@@ -3,6 +3,8 @@ ARG PYTHON_IMAGE=python:3.13-slim
 
 # Installs the libraries. pip and its caches stay behind in this stage.
 FROM ${PYTHON_IMAGE} AS libraries
+# Where pip finds packages, if not at its usual place.
+ARG PIP_INDEX_URL
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python3 -m venv --without-pip /srv/iris/.venv
 WORKDIR /srv/iris/requirements
