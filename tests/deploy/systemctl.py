@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterable
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,9 @@ READY_SECONDS = 300
 
 def main(root: Path, program: str, arguments: list[str]) -> int:
     if program == "systemd-run":
-        options = [each for each in arguments if each.startswith("--")]
+        options = list(takewhile(lambda each: each.startswith("--"), arguments))
         command = arguments[len(options) :]
-        lines = [each.removeprefix("--property=") for each in options if each.startswith("--property=")]
+        lines = [each.removeprefix("--property=") for each in options]
         return subprocess.run(command, **_settings(lines)).returncode
     for name in [each for each in arguments[1:] if not each.startswith("-")]:
         if name == "redis-server":
