@@ -30,7 +30,7 @@ SUBSTITUTES = {
     "useradd": "exit 0",
     "sudo": 'shift 2; exec "$@"',  # sudo -u USER COMMAND
     "python3": 'if [ "$1 $2" = "-m venv" ]; then exec {python} {here} venv "$3"; else exec {python} "$@"; fi',
-    "git": 'exec {python} {here} clone "$3"',
+    "git": 'exec {python} {here} clone "$5"',  # git clone --branch TAG ADDRESS FOLDER
     "psql": "exec {python} {here} psql",
     "nginx": 'exec {nginx} -e {root}/services/nginx-errors.log -c {root}/etc/nginx/nginx.conf -p {root} "$@"',
     "systemctl": 'exec {python} {systemctl} {root} systemctl "$@"',
