@@ -1,12 +1,15 @@
 """Celery's beat scheduler without a file, which prints one error message if it cannot run."""
 
+import time
 from datetime import timedelta
+from typing import Any
 
 from celery.beat import Scheduler
 from django.core.exceptions import ImproperlyConfigured
 
-from iris import startup_errors
+from iris import nudge_backlog, startup_errors, watchdog
 
+TRIM_SECONDS = 60.0
 LONG_AGO = timedelta(days=1)  # longer than all intervals of `iris.beat_schedule`
 
 
@@ -16,6 +19,8 @@ class BeatScheduler(Scheduler):
     Celery's default scheduler stores in a file when it has sent each task, and ends if the disk is full. iris needs no such
     file: its intervals are short, and all its periodic tasks may run more often.
     """
+
+    _trimmed_at = float("-inf")
 
     def setup_schedule(self) -> None:
         """Check the database and IRIS_HOME, then read the schedule. Beat calls this before any Celery signal."""
@@ -27,3 +32,11 @@ class BeatScheduler(Scheduler):
         super().setup_schedule()
         for entry in self.schedule.values():
             entry.last_run_at = self.app.now() - LONG_AGO
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        """Send what is due, and return the seconds until the next task. Beat's main loop calls this."""
+        watchdog.report()
+        if time.monotonic() - self._trimmed_at > TRIM_SECONDS:
+            self._trimmed_at = time.monotonic()
+            nudge_backlog.trim()
+        return super().tick(*args, **kwargs)

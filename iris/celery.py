@@ -51,6 +51,7 @@ class Nudge(DjangoTask[..., Any]):
 app = Celery("iris", task_cls=Nudge)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.steps["worker"].add("iris.watchdog:WorkerWatchdog")
 
 
 @setup_logging.connect
@@ -67,6 +68,14 @@ def _check_worker(**kwargs: Any) -> None:
         startup_errors.refuse_shared_sessions()
     except ImproperlyConfigured as error:
         raise SystemExit(startup_errors.startup_sentence(error)) from error
+
+
+@worker_init.connect
+def _trim_nudges(**kwargs: Any) -> None:
+    """Remove old nudges: a worker cannot start while they fill the memory of Redis."""
+    from iris import nudge_backlog
+
+    nudge_backlog.trim()
 
 
 @task_prerun.connect

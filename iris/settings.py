@@ -276,6 +276,14 @@ IRIS_WORKER_CONCURRENCY = env_int(
     "IRIS_WORKER_CONCURRENCY", 4, "Number of processes of one worker.", minimum=1, maximum=100
 )
 
+IRIS_ALIVE_FILE = env_str(
+    "IRIS_ALIVE_FILE",
+    "",
+    "File that workers and beat touch every few seconds while they are not stuck. Healthchecks of containers look at its "
+    "age.",
+    shown="none",
+)
+
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # A request must not wait until a nudge is sent.
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0}

@@ -10,7 +10,7 @@ from types import TracebackType
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError, NotSupportedError, OperationalError, connection
 
 from accounts import actors
 from iris.postgresql import sessions
@@ -56,10 +56,13 @@ def run_command(argv: list[str]) -> None:
 def refuse_shared_sessions() -> None:
     """Raise ImproperlyConfigured behind a pooler that shares sessions, where iris would silently stop after some seconds.
 
-    If the database cannot be reached, only log a warning, because it may become reachable later.
+    Also raise it if PostgreSQL is too old; Django checks this for the first connection of each process. If the database
+    cannot be reached, only log a warning, because it may become reachable later.
     """
     try:
         dedicated = sessions.are_dedicated()
+    except NotSupportedError as error:
+        raise ImproperlyConfigured(str(error)) from error
     except (DatabaseError, InterfaceError) as error:
         logger.warning("The database cannot be checked: %s", " ".join(str(error).split()))
         return

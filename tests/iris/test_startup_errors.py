@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db.backends.base import base as backend
+from django.db.backends.postgresql.features import DatabaseFeatures
+from pytest_django import Settings
 
+from iris import startup_errors
 from tests.iris.processes import run, run_python
 
 MS_REMOUNT_RDONLY, MNT_DETACH = 32 | 1, 2
@@ -100,3 +105,19 @@ def test_tasks_share_a_database_session_and_replace_a_terminated_one(tmp_path: P
     done = run_python(SESSIONS, Path(settings.IRIS_HOME), **variables)
 
     assert done.stdout.split() == ["20", "2", "1", "1"], done.stderr
+
+
+@pytest.mark.django_db
+def test_no_process_starts_with_a_postgresql_that_is_too_old(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All processes and commands call this function first (tests/iris/test_poolers.py)."""
+    assert DatabaseFeatures.minimum_database_version == (14,)
+    settings.IRIS_DATABASE_URL = "postgresql://another"
+    monkeypatch.setattr(DatabaseFeatures, "minimum_database_version", (99,))
+    monkeypatch.setattr(backend, "RAN_DB_VERSION_CHECK", set())
+
+    with pytest.raises(
+        ImproperlyConfigured, match=r"^PostgreSQL 99 or later is required \(found 1\d\.\d+\)\.$"
+    ):
+        startup_errors.refuse_shared_sessions()

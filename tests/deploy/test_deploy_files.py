@@ -76,6 +76,50 @@ def test_systemd_accepts_each_unit(unit: Path, tmp_path: Path) -> None:
     assert output == []
 
 
+SERVICES = [unit for unit in UNITS if unit.suffix == ".service"]
+
+
+def sandbox(unit: Path) -> list[str]:
+    """Return the directives of the unit's sandbox, which end its section."""
+    text = unit.read_text()
+    return text[text.index("# The sandbox.") :].split("\n\n")[0].strip().splitlines()
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
+def test_each_unit_has_the_same_sandbox_and_limits(unit: Path) -> None:
+    directives = sandbox(unit)
+
+    assert directives == sandbox(SERVICES[0])
+    assert {"ProtectSystem=strict", "NoNewPrivileges=yes", "CapabilityBoundingSet=", "PrivateTmp=yes"} <= set(
+        directives
+    )
+    assert re.search("^MemoryMax=", unit.read_text(), re.MULTILINE)
+    assert re.search("^TasksMax=", unit.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
+def test_systemd_rates_the_exposure_of_each_unit_as_low(unit: Path, tmp_path: Path) -> None:
+    """The scale is from 0 to 10, and a unit without a sandbox has 9.6."""
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("systemd-analyze is not installed.")
+    copy = tmp_path / unit.name.replace("@.", "@line1.")
+    copy.write_text(unit.read_text())
+    rated = subprocess.run(
+        [program, "security", "--offline=true", "--threshold=20", str(copy)], capture_output=True, text=True
+    )
+    if "unrecognized option" in rated.stderr:
+        pytest.skip("This systemd-analyze does not read files.")
+    assert rated.returncode == 0, rated.stdout
+
+
+def test_systemd_watches_all_processes_that_report_that_they_are_not_stuck() -> None:
+    watched = {unit.name for unit in SERVICES if "WatchdogSec=180\n" in unit.read_text()}
+
+    assert watched == {"iris-worker@.service", "iris-beat.service", "iris-trunk@.service"}
+    assert all("NotifyAccess=main\n" in (UNITS[0].parent / name).read_text() for name in watched)
+
+
 # nginx ------------------------------------------------------------------------------------------------------
 
 
