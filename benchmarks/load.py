@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ def measure(scale: float) -> list[Row]:
         iris.manage("migrate", "--verbosity=0")
         iris.manage("createaccount", EMAIL, "--password", PASSWORD, "--credits", "50000000")
         iris.start_web()
-        with iris.log_in(iris.url_of("web")) as client:
+        with closing(iris.log_in(iris.url_of("web"))) as client:
             campaign = make_campaign(World(iris.home, client), recipients, name="Load")
             apart = {kind: _apart(iris, client, campaign, kind) for kind in KINDS}
             iris.start_worker("worker1")
