@@ -27,9 +27,8 @@ from tests.proxy import Proxy, proxy
 from tests.scale import at_scale
 
 PEOPLE = at_scale(2_000, 50_000)
-PACE = at_scale(5, 200)  # SMS a second until all processes are new: the campaign must last longer than the upgrade
-    20, 250
-)  # SMS a second until all processes are new: the campaign lasts longer than the upgrade
+# SMS a second until all processes are new. The campaign must last longer than the upgrade.
+PACE = at_scale(5, 200)
 CLIENTS = 4
 WORKERS = ("worker1", "worker2")
 MESSAGE = "The office is closed tomorrow."
