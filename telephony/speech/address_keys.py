@@ -33,4 +33,4 @@ def is_valid(name: str, key: str) -> bool:
 
 
 def _signer() -> Signer:
-    return Signer(salt="telephony.media", sep="-")
+    return Signer(salt="telephony.media", sep=".")
