@@ -10,8 +10,9 @@ PYTEST_ARGS ?=
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 BENCH_ARGS ?=
 CHAOS_ARGS ?=
+LOAD_ARGS ?=
 
-.PHONY: sandbox test field check docs bench chaos lock clean help
+.PHONY: sandbox test field check docs bench load chaos lock clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +20,7 @@ help:
 	@echo "make test      run all tests (PYTEST_ARGS='-k name' runs some)"
 	@echo "make field     run the extended tests with large counts, before a release"
 	@echo "make bench     measure the figures of benchmarks/results (BENCH_ARGS='--scale 0.1 runs')"
+	@echo "make load      measure the API beside a campaign: 20 requests and a login a second (LOAD_ARGS='--scale 0.1')"
 	@echo "make chaos     kill and restart all processes during a campaign (CHAOS_ARGS='--times 3')"
 	@echo "make check     lint, format, spelling, types, import rules, migrations, documents, licences"
 	@echo "make docs      build the site of docs/ into build/docs"
@@ -36,6 +38,9 @@ field: $(VENV)/dev.stamp
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+load: $(VENV)/dev.stamp
+	$(BIN)/python -m benchmarks $(LOAD_ARGS) load
 
 chaos: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.chaos $(CHAOS_ARGS)

@@ -21,6 +21,7 @@ SECTIONS = [
     "imports",
     "runs",
     "api",
+    "load",
     "console",
     "speech",
     "pacing",

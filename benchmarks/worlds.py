@@ -5,14 +5,24 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import psycopg
 
 from iris.devserver.embedded import keeper, server
 from tests.live import LiveIris, live_iris
 
 MESSAGE = "नमस्कार, भोलि बिहान दश बजे वडा कार्यालयमा बैठक हुनेछ।"
+
+
+@dataclass(frozen=True)
+class World:
+    """A running iris: its IRIS_HOME with the embedded database, and a client with the token of an account."""
+
+    home: Path
+    demo: httpx.Client
 
 
 @contextmanager
@@ -26,13 +36,13 @@ def running_iris(**environment: str) -> Iterator[LiveIris]:
         yield iris
 
 
-def database(iris: LiveIris) -> psycopg.Connection:
+def database(iris: LiveIris | World) -> psycopg.Connection:
     sockets = keeper.socket_folder(server.folder_of(iris.home))
     return psycopg.connect(f"postgresql://postgres@/iris?host={sockets}", autocommit=True)
 
 
 def make_campaign(
-    iris: LiveIris, recipients: int, *, services: str = "SMS", name: str = "Bench", after: int = 0
+    iris: LiveIris | World, recipients: int, *, services: str = "SMS", name: str = "Bench", after: int = 0
 ) -> int:
     """Create a campaign with this many numbers by SQL, without an import. The sandbox completes all of their deliveries.
 
@@ -58,6 +68,6 @@ def make_campaign(
     return campaign
 
 
-def begin(iris: LiveIris, campaign: int, **rules: object) -> None:
+def begin(iris: LiveIris | World, campaign: int, **rules: object) -> None:
     answer = iris.demo.post(f"/api/system/campaigns/{campaign}/begin/", json={"message": MESSAGE, **rules})
     assert answer.status_code == 200, answer.text

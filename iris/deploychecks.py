@@ -1,16 +1,19 @@
 """The checks of `manage.py check --deploy`: settings that are unsafe or wrong in production.
 
-iris.W003: the sandbox inbox is open to everyone.
+iris.W009: the sandbox inbox is open to everyone.
 iris.W004: a channel only has the sandbox carrier, so its messages reach nobody.
 iris.W005: browsers may use HTTP.
 iris.W006: a folder is missing, or is not writable.
 iris.W007: PostgreSQL logs errors or their statements, which contain personal data.
 iris.W008: the database cannot be checked.
-iris.E005: PostgreSQL is too old.
+iris.W014: the clock of this machine differs from that of PostgreSQL.
+iris.W015: PostgreSQL has few connections left.
+iris.E007: PostgreSQL is too old.
 iris.E006: a pooler shares sessions among clients.
 """
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +30,9 @@ OLDEST_POSTGRESQL = 14
 # sessions that an administrator terminated at FATAL, both with their statements.
 WRITES_NO_ERRORS = {"log", "fatal", "panic"}
 WRITES_NO_STATEMENTS = {"panic"}
+# A message from beat expires after three seconds, by the clock of the worker that receives it. See docs/operations.md.
+MAX_CLOCK_DIFFERENCE_SECONDS = 1.0
+MAX_CONNECTION_SHARE = 0.8
 
 
 @register(Tags.security, deploy=True)
@@ -48,7 +54,7 @@ def _open_to_all() -> Iterator[CheckMessage]:
         yield Warning(
             "The sandbox inbox at /sandbox/ is open to everyone and shows all sandbox messages, OTPs included.",
             hint="Set IRIS_SANDBOX_INBOX=off.",
-            id="iris.W003",
+            id="iris.W009",
         )
     if settings.IRIS_PUBLIC_URL.startswith("https://") and not settings.SECURE_HSTS_SECONDS:
         yield Warning(
@@ -106,7 +112,7 @@ def _database() -> Iterator[CheckMessage]:
         )
         statements, verbosity, messages = cursor.fetchone()
     if version < OLDEST_POSTGRESQL:
-        yield Error(f"PostgreSQL is {version}; iris needs {OLDEST_POSTGRESQL} or newer.", id="iris.E005")
+        yield Error(f"PostgreSQL is {version}; iris needs {OLDEST_POSTGRESQL} or newer.", id="iris.E007")
     if statements not in WRITES_NO_STATEMENTS or messages not in WRITES_NO_ERRORS or verbosity != "terse":
         yield Warning(
             "PostgreSQL writes errors and their statements into its log, with phone numbers and passwords.",
@@ -116,3 +122,46 @@ def _database() -> Iterator[CheckMessage]:
         )
     if not sessions.are_dedicated():
         yield Error(sessions.SENTENCE, id="iris.E006")
+    yield from _clock()
+    yield from _connections()
+
+
+def _clock() -> Iterator[CheckMessage]:
+    difference = clock_difference()
+    if abs(difference) > MAX_CLOCK_DIFFERENCE_SECONDS:
+        yield Warning(
+            f"The clock of this machine is {abs(difference):.1f} s {'ahead of' if difference > 0 else 'behind'} that of"
+            " PostgreSQL.",
+            hint="Let NTP set the clocks of all machines, for example with chrony or systemd-timesyncd.",
+            id="iris.W014",
+        )
+
+
+def clock_difference() -> float:
+    """Return by how many seconds this machine's clock is ahead of PostgreSQL's, less what the question may have taken."""
+    with connection.cursor() as cursor:
+        asked_at = time.time()
+        cursor.execute("SELECT extract(epoch FROM clock_timestamp())::float8")
+        answered_at = time.time()
+        (theirs,) = cursor.fetchone()
+    # The answer was made at some time between the two.
+    if asked_at <= theirs <= answered_at:
+        return 0.0
+    return float(asked_at - theirs if theirs < asked_at else answered_at - theirs)
+
+
+def _connections() -> Iterator[CheckMessage]:
+    """Compare the sessions of now with those that PostgreSQL admits: how many processes run elsewhere is unknown here."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT count(*), current_setting('max_connections')::int
+                    - current_setting('superuser_reserved_connections')::int
+                 FROM pg_stat_activity WHERE backend_type = 'client backend'"""
+        )
+        used, admitted = cursor.fetchone()
+    if used > MAX_CONNECTION_SHARE * admitted:
+        yield Warning(
+            f"PostgreSQL admits {admitted} connections, and {used} are open.",
+            hint="Raise max_connections: docs/operations.md, Memory and connections, has the formula.",
+            id="iris.W015",
+        )

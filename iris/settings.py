@@ -815,6 +815,7 @@ if IRIS_S3_BUCKET:
                 "bucket_name": IRIS_S3_BUCKET,
                 "endpoint_url": IRIS_S3_ENDPOINT or None,
                 "file_overwrite": True,  # names are derived from the content
+                "querystring_expire": 86400,  # seconds for which signed addresses of the bucket are valid
             },
         },
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},

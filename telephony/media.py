@@ -1,6 +1,7 @@
 """Serve recordings over HTTP, for browsers and for carriers that download recordings.
 
-Requests need no token: only authorized clients receive an address, and addresses cannot be guessed (`speech.store`).
+Requests need no token: only authorized clients receive an address, and addresses cannot be guessed (`speech.store`). An
+address is signed and valid for a day, so that one which leaks into a log or a chat does not open a recording for ever.
 """
 
 from __future__ import annotations
@@ -19,13 +20,12 @@ from django.urls import path, reverse
 from django.views.decorators.http import require_safe
 
 from telephony.models import Audio
+from telephony.speech import address_keys
 from telephony.speech.audio import RATE, encode_wav, open_file, read_pcm
 from telephony.speech.engine import Pcm
 from telephony.speech.store import Extension
 
 CONTENT_TYPES: dict[str, str] = {"wav": "audio/wav", "mp3": "audio/mpeg"}
-
-CARRIER_URL_SECONDS = 86400
 
 _NAME = re.compile(r"[0-9a-f]{32,64}")
 _RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
@@ -42,7 +42,7 @@ def recording_url(
     name: str, request: HttpRequest | None = None, format: Literal["mp3", "wav"] = "mp3"
 ) -> str:
     """Return the same as `audio_url` for the name of a recording."""
-    path = reverse("audio", args=[name, format])
+    path = recording_path(name, format)
     public: str = settings.IRIS_PUBLIC_URL
     # If the hosts match, prefer IRIS_PUBLIC_URL: the operator knows whether a proxy adds HTTPS.
     if request is None or request.get_host() == urlsplit(public).netloc:
@@ -50,15 +50,19 @@ def recording_url(
     return request.build_absolute_uri(path)
 
 
+def recording_path(name: str, format: Literal["mp3", "wav"] = "mp3") -> str:
+    """Return the path of a recording with its key, valid for a day or a little longer."""
+    path = reverse("audio", args=[name, format])
+    return f"{path}?{address_keys.PARAMETER}={address_keys.key_of(name)}"
+
+
 def carrier_audio_url(name: str, *, start: float = 0.0, end: float | None = None) -> str:
     """Return a signed URL of a recording, or of the seconds from `start` to `end`, for a carrier that downloads it.
 
-    It is valid for a day or a little longer, because carriers may fetch a recording late. All URLs of the same hour are
-    equal, so that a carrier can cache the recording of a campaign.
+    It is valid for a day or a little longer, because carriers may fetch a recording late.
     """
-    expires_at = (int(time.time()) // 3600 + 1) * 3600 + CARRIER_URL_SECONDS
     until = "" if end is None else str(round(end * 1000))
-    token = _signer().sign(f"{name}-{round(start * 1000)}-{until}-{expires_at}")
+    token = _signer().sign(f"{name}-{round(start * 1000)}-{until}-{address_keys.expiry()}")
     public: str = settings.IRIS_PUBLIC_URL
     return public + reverse("carrier-audio", args=[token])
 
@@ -73,7 +77,7 @@ def carrier_audio(request: HttpRequest, token: str) -> HttpResponseBase:
     if int(expires_at) < time.time():
         raise Http404("Recording not found.")
     if not end:
-        return audio_file(request, name, "wav")
+        return _serve(request, name, "wav")
     try:
         pcm = read_pcm(name)
     except FileNotFoundError:
@@ -82,7 +86,7 @@ def carrier_audio(request: HttpRequest, token: str) -> HttpResponseBase:
     return HttpResponse(
         encode_wav(Pcm(pcm[first:last], RATE)),
         content_type=CONTENT_TYPES["wav"],
-        headers={"Cache-Control": f"private, max-age={CARRIER_URL_SECONDS}", "ETag": f'"{token}"'},
+        headers={"Cache-Control": f"private, max-age={address_keys.VALID_SECONDS}", "ETag": f'"{token}"'},
     )
 
 
@@ -92,12 +96,18 @@ def _signer() -> Signer:
 
 @require_safe
 def audio_file(request: HttpRequest, name: str, extension: str) -> HttpResponseBase:
-    """Serve GET /media/audio/<name>.<wav|mp3>, whole or as the single range of a Range header (RFC 9110)."""
+    """Serve GET /media/audio/<name>.<wav|mp3>?key=…, whose key `recording_path` has made."""
     if not _NAME.fullmatch(name) or extension not in CONTENT_TYPES:
         raise Http404("Recording not found.")
-    kind = cast(Extension, extension)
+    if not address_keys.is_valid(name, request.GET.get(address_keys.PARAMETER, "")):
+        raise Http404("The address of this recording is valid for a day. Request a new one.")
+    return _serve(request, name, cast(Extension, extension))
+
+
+def _serve(request: HttpRequest, name: str, kind: Extension) -> HttpResponseBase:
+    """Serve a recording, whole or as the single range of a Range header (RFC 9110)."""
     headers = {
-        "Cache-Control": "private, max-age=31536000, immutable",
+        "Cache-Control": f"private, max-age={address_keys.VALID_SECONDS}, immutable",
         "ETag": f'"{name}.{kind}"',
         "Accept-Ranges": "bytes",
     }

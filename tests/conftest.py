@@ -92,7 +92,7 @@ def require_program(name: str) -> str:
     """
     path = shutil.which(name)
     if path is None:
-        _skip(f"{name} is not installed.")
+        skip(f"{name} is not installed.")
     return path
 
 
@@ -104,10 +104,11 @@ def require_module(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError:
-        _skip(f"{name.partition('.')[0]} is not installed (requirements/browser.txt).")
+        skip(f"{name.partition('.')[0]} is not installed (requirements/browser.txt).")
 
 
-def _skip(sentence: str) -> NoReturn:
+def skip(sentence: str) -> NoReturn:
+    """Skip a test that needs something that is missing here, or fail it if IRIS_REQUIRE_SERVICES=1."""
     if os.environ.get("IRIS_REQUIRE_SERVICES") == "1":
         pytest.fail(f"{sentence} IRIS_REQUIRE_SERVICES=1 asks for it.", pytrace=False)
     pytest.skip(sentence)

@@ -21,6 +21,7 @@ from console.icons import PATHS
 from console.words_of_people import CUSTOM, PRESETS
 from console.words_of_rules import sentences_of
 from telephony import speech
+from telephony.media import recording_path
 from telephony.models import Audio, Channel
 from telephony.numbering import Operator
 
@@ -154,7 +155,7 @@ def rules_in_words(run: Run) -> list[tuple[Any, str]]:
 @register.simple_tag
 def recording(audio: Audio) -> str:
     """Return the address of a recording on this server."""
-    return reverse("audio", args=[audio.name, "mp3"])
+    return recording_path(audio.name)
 
 
 @register.simple_tag

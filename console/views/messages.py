@@ -8,7 +8,6 @@ from typing import Any
 from django.contrib.messages import success
 from django.http import HttpResponse
 from django.shortcuts import redirect
-from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from accounts.api.throttles import TrialThrottle
@@ -27,6 +26,7 @@ from console.visits import ConsoleRequest
 from iris.errors import IrisError, Throttled
 from iris.storable import storable
 from telephony import speech
+from telephony.media import recording_path
 from telephony.speech import audio as recordings
 from telephony.speech import trials
 
@@ -103,7 +103,7 @@ def listen(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
             voice=speech.resolve(request.POST.get("voice", "")),
             speed=float(_speed(request.POST.get("speed", ""))),
         )
-        context["address"] = reverse("audio", args=[audio.name, "mp3"])
+        context["address"] = recording_path(audio.name)
     except IrisError as error:
         context["problem"] = sentence_of(error)
     return render_part(request, "console/player.html", context)

@@ -11,13 +11,14 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import IO
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from django.conf import settings
 
 from iris import outbound
 from iris.errors import InvalidInput
 from telephony.models import Audio
+from telephony.speech import address_keys
 from telephony.speech.audio import store_uploads
 
 TIMEOUT_SECONDS = 8.0  # for all downloads of one request, because its web thread waits for them
@@ -41,9 +42,10 @@ def fetch_recordings(addresses: Sequence[str]) -> list[Audio]:
     each once, after all addresses have been validated. Raises NotFetched, NotAudio and TooLarge.
     """
     own = {address: _own_recording_name(address) for address in dict.fromkeys(addresses)}
-    # Names cannot be guessed: a client that knows one has received it from us (`telephony.media`).
     known = {audio.name: audio for audio in Audio.objects.filter(name__in=filter(None, own.values()))}
     recordings = {address: known[name] for address, name in own.items() if name in known}
+    for address in recordings:
+        _refuse_expired(address, own[address])
     external = [address for address in own if address not in recordings]
     if len(external) > MAX_FETCHES:
         raise NotFetched(
@@ -75,6 +77,16 @@ def _own_recording_name(address: str) -> str:
         return own[1]
     _validate(address)
     return ""
+
+
+def _refuse_expired(address: str, name: str) -> None:
+    """Raise NotFetched if this address of our own is not valid: whoever knows only the name has no right to hear it."""
+    keys = parse_qs(urlsplit(address.strip()).query).get(address_keys.PARAMETER, [""])
+    if not address_keys.is_valid(name, keys[0]):
+        raise NotFetched(
+            "The address of one of our recordings has expired: it is valid for a day. Request the campaign again, and use"
+            " the address in its response."
+        )
 
 
 def _download(addresses: Sequence[str], files: Sequence[IO[bytes]]) -> None:

@@ -1,12 +1,14 @@
 """`manage.py check --deploy` reports unsafe settings, and channels whose calls or SMS reach no phone."""
 
+import re
+import time
 from pathlib import Path
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from pytest_django import Settings
 
-from iris import deploychecks
+from iris import checks, deploychecks, pendingchecks
 from telephony.carriers.sandbox.carrier import SandboxCarrier
 
 SANDBOX = f"{SandboxCarrier.__module__}.{SandboxCarrier.__name__}"
@@ -35,9 +37,9 @@ def test_a_safe_deployment_passes_all_checks(safe: Settings) -> None:
     assert ids() == []
 
 
-def test_an_open_sandbox_inbox_is_w003(safe: Settings) -> None:
+def test_an_open_sandbox_inbox_is_w009(safe: Settings) -> None:
     safe.IRIS_SANDBOX_INBOX = True
-    assert ids() == ["iris.W003"]
+    assert ids() == ["iris.W009"]
 
 
 @pytest.mark.parametrize("route", [["sandbox"], [{"prefix": "+977", "trunks": ["sandbox"]}]])
@@ -78,6 +80,58 @@ def test_a_database_that_logs_statements_is_w007(setting: str, value: str) -> No
             assert [problem.id for problem in deploychecks.database_fits(None)] == ["iris.W007"]
         finally:
             cursor.execute(f"RESET {setting}")
+
+
+def database_ids() -> list[str | None]:
+    return [problem.id for problem in deploychecks.database_fits(None)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_old_postgresql_is_e007(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deploychecks, "OLDEST_POSTGRESQL", 99)
+    (problem,) = deploychecks.database_fits(None)
+    assert problem.id == "iris.E007"
+    assert "iris needs 99 or newer" in problem.msg
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("ahead", "words"), [(-30.0, "30.0 s behind"), (30.0, "30.0 s ahead of")])
+def test_a_clock_that_differs_from_that_of_postgresql_is_w014(
+    ahead: float, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true_time = time.time
+    monkeypatch.setattr(deploychecks.time, "time", lambda: true_time() + ahead)
+    (problem,) = deploychecks.database_fits(None)
+    assert problem.id == "iris.W014"
+    assert words in problem.msg
+
+
+@pytest.mark.django_db(transaction=True)
+def test_few_connections_left_are_w015(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deploychecks, "MAX_CONNECTION_SHARE", 0.0)
+    assert database_ids() == ["iris.W015"]
+
+
+@pytest.mark.django_db
+def test_a_database_that_cannot_be_reached_is_w008(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr(deploychecks, "_database", refuse)
+    assert database_ids() == ["iris.W008"]
+
+
+def test_each_check_has_an_id_of_its_own() -> None:
+    declared = [
+        line.partition(":")[0]
+        for module in (checks, deploychecks, pendingchecks)
+        for line in (module.__doc__ or "").splitlines()
+        if line.startswith("iris.")
+    ]
+    assert len(declared) == len(set(declared))
+    for module in (checks, deploychecks, pendingchecks):
+        used = set(re.findall(r"iris\.[WE][0-9]{3}", Path(module.__file__ or "").read_text()))
+        assert used <= set(declared)
 
 
 def test_the_check_knows_the_current_path_of_the_sandbox_carrier() -> None:

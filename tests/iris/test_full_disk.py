@@ -21,6 +21,7 @@ from campaigns.models import Campaign, Service, SheetImport
 from campaigns.tasks import fill
 from iris import health
 from iris.celery import app
+from telephony.media import recording_path
 from telephony.models import Audio
 from telephony.speech import audio, store
 from telephony.speech.engine import Pcm
@@ -200,11 +201,11 @@ def test_a_recording_whose_mp3_cannot_be_stored_is_a_503_and_its_wav_is_served(
     store.write(name, "wav", sound())
     fill_up(disk)
 
-    answer = client.get(f"/media/audio/{name}.mp3")
+    answer = client.get(recording_path(name))
 
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert left_on(disk) == ["filler", f"media/{store.path_of(name, 'wav')}"]
-    assert client.get(f"/media/audio/{name}.wav").status_code == 200
+    assert client.get(recording_path(name, "wav")).status_code == 200
 
 
 @pytest.mark.django_db(transaction=True)

@@ -19,6 +19,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from iris.middleware import add_headers
+from telephony.media import recording_path
 from telephony.models import SandboxMessage
 from telephony.speech import store
 from tests import engine
@@ -190,5 +191,5 @@ def test_error_responses_have_cache_control_no_store(client: Client) -> None:
 def test_recordings_and_static_files_may_be_cached(client: Client) -> None:
     name = store.keyed_name("kept")
     store.write(name, "wav", b"RIFF")
-    assert "immutable" in client.get(f"/media/audio/{name}.wav").headers["Cache-Control"]
+    assert "immutable" in client.get(recording_path(name, "wav")).headers["Cache-Control"]
     assert "public" in client.get("/static/telephony/sandbox_inbox.css").headers["Cache-Control"]

@@ -32,6 +32,7 @@ from otp.models import Otp
 from otp.services import send_otp
 from telephony import inbox, optouts
 from telephony.carriers.base import InboundSms
+from telephony.media import recording_path
 from telephony.models import (
     Audio,
     Channel,
@@ -147,7 +148,7 @@ class TestEverywhere:
         if own.audio_id == other.audio_id:  # the sandbox's people all say the same
             other.delete()
         name = own.audio.name
-        client_of(account).get(f"/media/audio/{name}.mp3")
+        client_of(account).get(recording_path(name))
         files = [f"audio/{name[:2]}/{name}.{kind}" for kind in ("wav", "mp3")]
         assert [default_storage.exists(file) for file in files] == [True, True]
         erased(account)

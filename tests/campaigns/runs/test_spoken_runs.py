@@ -18,6 +18,7 @@ from campaigns import runs, services
 from campaigns.models import Campaign, Run, RunStatus, Service
 from campaigns.runs import hopper, prerender, run_statuses
 from telephony import speech
+from telephony.media import recording_path
 from telephony.models import Audio, Delivery, SandboxMessage
 from telephony.speech import audio
 from telephony.speech.spoken_length import samples_of
@@ -160,7 +161,7 @@ def test_each_recipient_of_a_run_with_many_names_hears_their_own(
             *constants[0].parts[2:],
         ]
         parts = b"".join(audio.read_pcm(part) for part in recording.parts)
-        response = client.get(f"/media/audio/{message.audio_name}.wav")
+        response = client.get(recording_path(message.audio_name, "wav"))
         with wave.open(BytesIO(response.getvalue())) as file:
             assert file.getframerate() == 8000
             samples = file.readframes(file.getnframes())

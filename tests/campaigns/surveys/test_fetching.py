@@ -104,6 +104,13 @@ class TestFetched:
         assert fetch_recording(audio_url(audio)) == audio
         assert Web.asked == []
 
+    def test_the_address_of_an_own_recording_is_refused_without_its_key(self, web: str) -> None:
+        address = audio_url(make_audio()).partition("?")[0]
+        for refused in (address, f"{address}?key=1-x", f"{address}?key="):
+            with pytest.raises(NotFetched, match="has expired"):
+                fetch_recording(refused)
+        assert Web.asked == []
+
 
 @pytest.mark.parametrize(
     "address",

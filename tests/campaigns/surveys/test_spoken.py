@@ -17,6 +17,7 @@ from rest_framework.test import APIClient
 from campaigns import runs
 from campaigns.models import Answer, Campaign, SurveyAnswer
 from telephony import speech
+from telephony.media import recording_path
 from telephony.models import Audio
 from telephony.speech import audio as recordings
 from telephony.speech import pruning, voice_activity
@@ -112,7 +113,7 @@ def url_of(survey: Campaign) -> str:
     answer = SurveyAnswer.objects.select_related("audio").get(run__campaign=survey, audio__isnull=False)
     assert answer.audio is not None
     assert answer.text == answer.audio.name
-    return f"http://testserver/media/audio/{answer.audio.name}.mp3"
+    return f"http://testserver{recording_path(answer.audio.name)}"
 
 
 def content_of(survey: Campaign, path: str) -> str:

@@ -14,6 +14,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from telephony import speech
+from telephony.media import recording_path
 from telephony.models import Audio
 from telephony.speech import audio, store, voices
 from telephony.speech.fragments import cut_at_gaps
@@ -206,9 +207,9 @@ def test_joined_recording_is_downloaded_like_any_other(client: Client, media: Pa
     assert recording is not None
     files = len(list(media.rglob("*.wav")))
 
-    response = client.get(f"/media/audio/{recording.name}.wav")
-    part = client.get(f"/media/audio/{recording.name}.wav", headers={"Range": "bytes=44-1043"})
-    mp3 = client.get(f"/media/audio/{recording.name}.mp3")
+    response = client.get(recording_path(recording.name, "wav"))
+    part = client.get(recording_path(recording.name, "wav"), headers={"Range": "bytes=44-1043"})
+    mp3 = client.get(recording_path(recording.name))
 
     content = b"".join(response.streaming_content)  # type: ignore[attr-defined]
     assert content[44:] == audio.read_pcm(recording.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ import pytest
 from django.test import Client
 
 from telephony import speech
-from telephony.media import audio_url
+from telephony.media import audio_url, recording_path
 from telephony.models import Audio
-from telephony.speech import audio, store
+from telephony.speech import address_keys, audio, store
 from telephony.speech.engine import Pcm
 from tests.telephony.speech.recordings import tone
 
@@ -35,7 +36,7 @@ def body_of(response: Any) -> bytes:
 
 
 @pytest.mark.parametrize(("extension", "content_type"), [("wav", "audio/wav"), ("mp3", "audio/mpeg")])
-def test_recording_is_downloaded_without_a_token_and_cacheable_forever(
+def test_recording_is_downloaded_without_a_token_and_cacheable(
     client: Client, recording: Audio, extension: Any, content_type: str
 ) -> None:
     response = client.get(audio_url(recording, format=extension).removeprefix("http://127.0.0.1:8000"))
@@ -52,8 +53,8 @@ def test_recording_is_downloaded_without_a_token_and_cacheable_forever(
 def test_mp3_is_created_on_the_first_request(client: Client, recording: Audio, media: Path) -> None:
     assert not list(media.rglob("*.mp3"))
 
-    first = body_of(client.get(f"/media/audio/{recording.name}.mp3"))
-    second = body_of(client.get(f"/media/audio/{recording.name}.mp3"))
+    first = body_of(client.get(recording_path(recording.name)))
+    second = body_of(client.get(recording_path(recording.name)))
 
     assert first == second
     assert len(list(media.rglob("*.mp3"))) == 1
@@ -61,7 +62,7 @@ def test_mp3_is_created_on_the_first_request(client: Client, recording: Audio, m
 
 
 def test_head_returns_the_size_without_the_body(client: Client, recording: Audio) -> None:
-    response = client.head(f"/media/audio/{recording.name}.wav", headers={"Range": "bytes=0-9"})
+    response = client.head(recording_path(recording.name, "wav"), headers={"Range": "bytes=0-9"})
 
     assert response.status_code == 200
     assert response["Content-Length"] == str(44 + 2 * 16000)
@@ -105,7 +106,7 @@ def test_head_returns_the_size_without_the_body(client: Client, recording: Audio
 def test_range_request_returns_the_requested_bytes(
     client: Client, recording: Audio, asked: str, status: int, part: slice, content_range: str | None
 ) -> None:
-    response = client.get(f"/media/audio/{recording.name}.wav", headers={"Range": asked})
+    response = client.get(recording_path(recording.name, "wav"), headers={"Range": asked})
 
     content = body_of(response)
     assert response.status_code == status
@@ -115,7 +116,7 @@ def test_range_request_returns_the_requested_bytes(
 
 
 def test_if_range_with_another_etag_returns_the_whole_file(client: Client, recording: Audio) -> None:
-    url = f"/media/audio/{recording.name}.wav"
+    url = recording_path(recording.name, "wav")
     etag = client.get(url)["ETag"]
 
     assert client.get(url, headers={"Range": "bytes=0-9", "If-Range": etag}).status_code == 206
@@ -123,7 +124,7 @@ def test_if_range_with_another_etag_returns_the_whole_file(client: Client, recor
 
 
 def test_if_none_match_with_the_current_etag_returns_304(client: Client, recording: Audio) -> None:
-    url = f"/media/audio/{recording.name}.wav"
+    url = recording_path(recording.name, "wav")
 
     response = client.get(url, headers={"If-None-Match": client.get(url)["ETag"]})
 
@@ -154,11 +155,43 @@ def test_paths_that_name_no_recording_return_404(
 
     path = path.replace("RECORDING", recording.name.upper().replace("0", "A")).replace("NAME", recording.name)
 
-    assert client.get(f"/media/audio/{path}").status_code == 404
+    key = recording_path(recording.name).partition("?")[2]
+    assert client.get(f"/media/audio/{path}?{key}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path, other: path.partition("?")[0],
+        lambda path, other: path[:-1],
+        lambda path, other: path.replace("key=", "key=9"),
+        lambda path, other: path.partition("?")[0] + "?" + other.partition("?")[2],
+        lambda path, other: path.partition("?")[0] + "?key=%FF-%00",
+    ],
+    ids=["no key", "a shorter signature", "a later expiry", "the key of another recording", "no text"],
+)
+def test_a_recording_needs_the_key_of_its_address(
+    client: Client, recording: Audio, change: Callable[[str, str], str]
+) -> None:
+    path = recording_path(recording.name)
+    assert client.get(path).status_code == 200
+    assert client.get(change(path, recording_path("0" * 40))).status_code == 404
+
+
+def test_an_address_of_a_recording_is_valid_for_a_day(
+    client: Client, recording: Audio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1_800_000_000.0
+    monkeypatch.setattr(address_keys.time, "time", lambda: now)
+    path = recording_path(recording.name)
+    now += address_keys.VALID_SECONDS
+    assert client.get(path).status_code == 200
+    now += 3601
+    assert client.get(path).status_code == 404
 
 
 def test_recording_cannot_be_written_over_http(client: Client, recording: Audio) -> None:
-    assert client.post(f"/media/audio/{recording.name}.wav").status_code == 405
+    assert client.post(recording_path(recording.name, "wav")).status_code == 405
 
 
 def test_audio_url_uses_the_requested_host_or_the_public_url(
@@ -166,18 +199,18 @@ def test_audio_url_uses_the_requested_host_or_the_public_url(
 ) -> None:
     settings.IRIS_PUBLIC_URL = "https://calls.example.org"
     settings.ALLOWED_HOSTS = ["calls.example.org", "intranet"]
-    path = f"/media/audio/{recording.name}.mp3"
+    path = recording_path(recording.name)
 
     assert audio_url(recording) == f"https://calls.example.org{path}"
     assert audio_url(recording, rf.get("/", headers={"Host": "intranet"})) == f"http://intranet{path}"
     assert audio_url(recording, rf.get("/", headers={"Host": "calls.example.org"})) == (
         f"https://calls.example.org{path}"
     )
-    assert audio_url(recording, format="wav").endswith(".wav")
+    assert ".wav?key=" in audio_url(recording, format="wav")
 
 
 def test_speech_is_downloaded_like_uploads(client: Client) -> None:
     spoken = speech.speak(text="नमस्ते")
 
-    assert client.get(f"/media/audio/{spoken.name}.mp3").status_code == 200
+    assert client.get(recording_path(spoken.name)).status_code == 200
     assert store.exists(spoken.name, "mp3")

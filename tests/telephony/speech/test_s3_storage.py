@@ -14,6 +14,7 @@ from django.utils import timezone
 from moto import mock_aws
 
 from telephony import speech
+from telephony.media import recording_path
 from telephony.models import Audio
 from telephony.speech import audio, store
 from telephony.speech.pruning import prune
@@ -60,8 +61,8 @@ def test_speech_is_stored_in_the_bucket_and_read_from_it(bucket: Any) -> None:
 def test_iris_serves_recordings_of_a_private_bucket(client: Client) -> None:
     recording = speech.speak(text="नमस्ते")
 
-    whole = client.get(f"/media/audio/{recording.name}.wav")
-    mp3 = client.get(f"/media/audio/{recording.name}.mp3")
+    whole = client.get(recording_path(recording.name, "wav"))
+    mp3 = client.get(recording_path(recording.name))
 
     assert b"".join(whole.streaming_content)[44:] == audio.read_pcm(recording.name)  # type: ignore[attr-defined]
     assert mp3.status_code == 200
