@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 from types import TracebackType
 
@@ -60,7 +61,10 @@ def refuse_shared_sessions() -> None:
     cannot be reached, only log a warning, because it may become reachable later.
     """
     try:
-        dedicated = sessions.are_dedicated()
+        with warnings.catch_warnings():
+            # Commands check this before Django is set up, and Django warns of queries at that time.
+            warnings.filterwarnings("ignore", message="Accessing the database during app initialization")
+            dedicated = sessions.are_dedicated()
     except NotSupportedError as error:
         raise ImproperlyConfigured(str(error)) from error
     except (DatabaseError, InterfaceError) as error:

@@ -86,7 +86,7 @@ class WorkerWatchdog(bootsteps.StartStopStep):
 
     def is_alive(self, worker: Any) -> bool:
         consumer = worker.consumer
-        if consumer is None or consumer.connection is None or consumer.blueprint.state != bootsteps.RUN:
+        if consumer is None or consumer.connection is None or consumer.blueprint.state != bootsteps.RUN:  # type: ignore[attr-defined]
             return True  # it starts, waits for Redis, or stops, and each of these has its own limit
         return time.monotonic() - self._turned_at < MAX_SILENCE
 

@@ -9,6 +9,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -141,7 +142,7 @@ def test_the_services_take_a_campaign_to_its_end_and_notice_what_is_stuck(servic
         **dict.fromkeys(WORKERS, "worker"),
     }
     for name, service in of.items():
-        wait_for(lambda service=service, name=name: services.is_healthy(service, name), seconds=60)
+        wait_for(partial(services.is_healthy, service, name), seconds=60)
     services.assert_running()
 
     _run_a_campaign(services)
@@ -205,7 +206,7 @@ def _notices_what_is_stuck(services: Composition) -> None:
     for name in watched:
         services.resume(name)
     for name, service in watched.items():
-        wait_for(lambda service=service, name=name: services.is_healthy(service, name), seconds=60)
+        wait_for(partial(services.is_healthy, service, name), seconds=60)
 
     # Without Redis, workers are not stuck, and a restart would not help them.
     services.processes["redis"].kill()

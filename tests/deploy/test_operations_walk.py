@@ -47,6 +47,7 @@ def test_an_operator_who_follows_the_document_completes_a_campaign_over_tls(debi
     done = debian.run(walk)
 
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{debian.logs()}"
+    assert "Warning" not in done.stderr
     assert done.stdout.count("'status': 'completed'") == 2
     assert '"status": "ok"' in done.stdout.splitlines()[-1]
     assert set(debian.pids()) >= {"iris-web", "iris-worker@worker1", "iris-beat", "nginx", "redis-server"}

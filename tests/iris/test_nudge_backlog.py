@@ -51,9 +51,9 @@ def test_the_newest_nudges_of_a_full_redis_remain(server: redis.Redis, settings:
     queue = settings.CELERY_TASK_DEFAULT_QUEUE
     with pytest.raises(redis.exceptions.OutOfMemoryError):
         _fill(server, queue)
-    server.execute_command("CONFIG", "SET", "maxmemory", "5mb")
+    server.config_set("maxmemory", "5mb")
     server.lpush(queue, b"newest")
-    server.execute_command("CONFIG", "SET", "maxmemory", "4mb")
+    server.config_set("maxmemory", "4mb")
 
     nudge_backlog.trim()
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from celery import bootsteps
@@ -66,7 +66,7 @@ def test_a_report_that_fails_is_logged_and_ends_nothing(
 
 def test_beat_reports_with_each_tick(settings: Settings, tmp_path: Path) -> None:
     settings.IRIS_ALIVE_FILE = str(tmp_path / "alive")
-    beat = BeatScheduler(app=app, lazy=True)
+    beat = BeatScheduler(app=cast(Any, app), lazy=True)
     beat.tick(event_t=SimpleNamespace)
 
     assert (tmp_path / "alive").exists()
@@ -76,7 +76,7 @@ def test_beat_reports_with_each_tick(settings: Settings, tmp_path: Path) -> None
 
 
 def worker(*, connected: bool = True, running: bool = True) -> Any:
-    phase = bootsteps.RUN if running else bootsteps.CLOSE
+    phase = bootsteps.RUN if running else bootsteps.CLOSE  # type: ignore[attr-defined]
     consumer = SimpleNamespace(
         connection=object() if connected else None, blueprint=SimpleNamespace(state=phase)
     )
