@@ -182,7 +182,7 @@ def test_an_address_of_a_recording_is_valid_for_a_day(
     client: Client, recording: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1_800_000_000.0
-    monkeypatch.setattr(address_keys.time, "time", lambda: now)
+    monkeypatch.setattr("telephony.speech.address_keys.time.time", lambda: now)
     path = recording_path(recording.name)
     now += address_keys.VALID_SECONDS
     assert client.get(path).status_code == 200
