@@ -127,8 +127,14 @@ def begin_campaign(client: httpx.Client) -> int:
     )
     assert created.status_code == 201, created.text
     campaign: int = created.json()["data"]["details"][0]["id"]
-    begun = client.post(f"/api/system/campaigns/{campaign}/begin/", json={"message": MESSAGE})
-    assert begun.status_code == 200, begun.text
+    # A worker may import the sheet, and until it has finished, a 409 says so.
+    body = {"message": MESSAGE}
+    begun = f"/api/system/campaigns/{campaign}/begin/"
+    wait_for(
+        lambda: client.post(begun, json=body).status_code == 200,
+        seconds=60,
+        max_pause=0.5,
+    )
     return campaign
 
 
