@@ -28,7 +28,7 @@ from tests.scale import IS_FIELD, at_scale
 
 PEOPLE = at_scale(2_000, 50_000)
 # SMS a second until all processes are new. The campaign must last longer than the upgrade.
-PACE = at_scale(5, 125)
+PACE = at_scale(5, 100)
 CLIENTS = 4
 WORKERS = ("worker1", "worker2")
 MESSAGE = "The office is closed tomorrow."
