@@ -52,8 +52,7 @@ def recording_url(
 
 def recording_path(name: str, format: Literal["mp3", "wav"] = "mp3") -> str:
     """Return the path of a recording with its key, valid for a day or a little longer."""
-    path = reverse("audio", args=[name, format])
-    return f"{path}?{address_keys.PARAMETER}={address_keys.key_of(name)}"
+    return reverse("audio", args=[address_keys.key_of(name), name, format])
 
 
 def carrier_audio_url(name: str, *, start: float = 0.0, end: float | None = None) -> str:
@@ -95,11 +94,11 @@ def _signer() -> Signer:
 
 
 @require_safe
-def audio_file(request: HttpRequest, name: str, extension: str) -> HttpResponseBase:
-    """Serve GET /media/audio/<name>.<wav|mp3>?key=…, whose key `recording_path` has made."""
+def audio_file(request: HttpRequest, key: str, name: str, extension: str) -> HttpResponseBase:
+    """Serve GET /media/audio/<key>/<name>.<wav|mp3>, whose key `recording_path` has made."""
     if not _NAME.fullmatch(name) or extension not in CONTENT_TYPES:
         raise Http404("Recording not found.")
-    if not address_keys.is_valid(name, request.GET.get(address_keys.PARAMETER, "")):
+    if not address_keys.is_valid(name, key):
         raise Http404("The address of this recording is valid for a day. Request a new one.")
     return _serve(request, name, cast(Extension, extension))
 
@@ -185,6 +184,6 @@ class _FileRange(RawIOBase):
 
 
 urlpatterns = [
-    path("media/audio/<str:name>.<str:extension>", audio_file, name="audio"),
+    path("media/audio/<str:key>/<str:name>.<str:extension>", audio_file, name="audio"),
     path("media/calls/<str:token>.wav", carrier_audio, name="carrier-audio"),
 ]

@@ -23,6 +23,7 @@ from accounts import apikeys
 from accounts.api.authentication import issue_tokens
 from campaigns.models import Campaign, Recipient, Service
 from campaigns.tag_sizes import TagMeasurer
+from telephony.media import recording_path
 from telephony.models import Audio
 from telephony.speech import audio
 from telephony.speech.engine import Pcm
@@ -278,7 +279,7 @@ def test_long_queries_headers_and_cookies_have_a_bounded_cost(measure: Any, worl
     for name in [*names, "Accept-Language", "X-Forwarded-For", "Forwarded"]:
         for value in at_scale([ranges if name in ("Range", "Accept") else pairs], [pairs, ranges]):
             path = (
-                f"/media/audio/{world.recording}.wav"
+                recording_path(world.recording, "wav")
                 if "Range" in name or "If-" in name
                 else "/api/v1/campaign/"
             )

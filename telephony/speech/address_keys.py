@@ -7,7 +7,6 @@ import time
 from django.core.signing import BadSignature, Signer
 
 VALID_SECONDS = 86400
-PARAMETER = "key"  # of the address
 
 
 def expiry() -> int:

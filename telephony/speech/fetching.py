@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import IO
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from django.conf import settings
 
@@ -26,7 +26,7 @@ MAX_FETCHES = 10  # per request
 MAX_REDIRECTS = 3
 HEADERS = {"User-Agent": "iris", "Accept": "audio/*, */*"}
 
-_OWN_PATH = re.compile(r"/media/audio/([0-9a-f]{32,64})\.(?:mp3|wav)")
+_OWN_PATH = re.compile(r"/media/audio/(?:(?P<key>[^/]*)/)?(?P<name>[0-9a-f]{32,64})\.(?:mp3|wav)")
 
 
 class NotFetched(InvalidInput):
@@ -74,15 +74,15 @@ def _own_recording_name(address: str) -> str:
     except ValueError:
         path = ""
     if own := _OWN_PATH.fullmatch(path):
-        return own[1]
+        return own["name"]
     _validate(address)
     return ""
 
 
 def _refuse_expired(address: str, name: str) -> None:
     """Raise NotFetched if this address of our own is not valid: whoever knows only the name has no right to hear it."""
-    keys = parse_qs(urlsplit(address.strip()).query).get(address_keys.PARAMETER, [""])
-    if not address_keys.is_valid(name, keys[0]):
+    own = _OWN_PATH.fullmatch(urlsplit(address.strip()).path)
+    if own is None or not address_keys.is_valid(name, own["key"] or ""):
         raise NotFetched(
             "The address of one of our recordings has expired: it is valid for a day. Request the campaign again, and use"
             " the address in its response."

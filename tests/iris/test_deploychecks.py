@@ -100,7 +100,7 @@ def test_a_clock_that_differs_from_that_of_postgresql_is_w014(
     ahead: float, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     true_time = time.time
-    monkeypatch.setattr(deploychecks.time, "time", lambda: true_time() + ahead)
+    monkeypatch.setattr("iris.deploychecks.time.time", lambda: true_time() + ahead)
     (problem,) = deploychecks.database_fits(None)
     assert problem.id == "iris.W014"
     assert words in problem.msg

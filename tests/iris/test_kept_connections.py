@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
-from celery.fixups.django import DjangoWorkerFixup
+from celery.fixups.django import DjangoWorkerFixup  # type: ignore[attr-defined]  # missing in the stubs
 from django.db import connection
 
 from iris.celery import app
@@ -17,11 +17,11 @@ def test_tasks_share_one_database_session() -> None:
     task = SimpleNamespace(request=SimpleNamespace(is_eager=False))
     sessions = set()
     for _ in range(TASKS):
-        worker.on_task_prerun(task)  # type: ignore[arg-type]
+        worker.on_task_prerun(task)
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_backend_pid()")
             sessions.add(cursor.fetchone())
-        worker.on_task_postrun(task)  # type: ignore[arg-type]
+        worker.on_task_postrun(task)
     assert len(sessions) == 1
 
 
