@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import signal
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
@@ -25,6 +26,7 @@ from pgqueuer.queries import Queries  # type: ignore[import-not-found,unused-ign
 from benchmarks.row_changes import FUNCTION
 
 CHUNK = 1000  # jobs that are queued by one statement, as both queues recommend for many jobs
+MAX_CONNECTIONS = 30  # of the jobs of one process; PostgreSQL allows 200 for all
 Handle = Callable[[int], Awaitable[object]]
 
 
@@ -39,6 +41,7 @@ def main() -> None:
     parser.add_argument("--empty", action="store_true")
     parser.add_argument("--jobs", type=int, default=10, help="at the same time, in this process")
     given = parser.parse_args()
+    logging.getLogger("procrastinate").setLevel(logging.ERROR)  # it warns about apps in a main module
     run = globals()[f"_{given.queue}_{given.action}"]
     with suppress(KeyboardInterrupt, asyncio.CancelledError):
         uvloop.run(run(given))
@@ -65,7 +68,8 @@ async def _handler(given: argparse.Namespace) -> Handle:
             return None
 
         return nothing
-    pool = await asyncpg.create_pool(given.dsn, min_size=given.jobs, max_size=given.jobs)
+    connections = min(given.jobs, MAX_CONNECTIONS)
+    pool = await asyncpg.create_pool(given.dsn, min_size=connections, max_size=connections)
 
     async def send(recipient: int) -> object:
         return await pool.execute(f"SELECT {FUNCTION}($1)", recipient)
@@ -103,7 +107,7 @@ async def _pgqueuer_enqueue(given: argparse.Namespace) -> None:
 
 
 def _procrastinate_app(given: argparse.Namespace) -> procrastinate.App:
-    connector = procrastinate.PsycopgConnector(conninfo=given.dsn, min_size=4, max_size=given.jobs + 4)
+    connector = procrastinate.PsycopgConnector(conninfo=given.dsn, min_size=4, max_size=MAX_CONNECTIONS)
     return procrastinate.App(connector=connector)
 
 

@@ -53,15 +53,20 @@ class Parties:
     hold: int
 
 
-def parties(connection: psycopg.Connection, *, cause: str) -> Parties:
-    """Return whom the SMS belong to. A new hold with this cause pays for them."""
+def parties(connection: psycopg.Connection, *, cause: str, credits: int) -> Parties:
+    """Return whom the SMS belong to. A new hold with this cause and so many credits pays for them."""
     row = connection.execute(
-        """WITH held AS (
+        """WITH payer AS (
+               UPDATE accounts_account SET balance = balance - %(credits)s WHERE name = 'demo@example.com' RETURNING id
+           ), held AS (
                INSERT INTO accounts_credithold (user_id, cause, amount, captured, released, created_at)
-               SELECT id, %s, 10000000, 0, 0, now() FROM accounts_account WHERE name = 'demo@example.com'
-               RETURNING id, user_id)
+               SELECT id, %(cause)s, %(credits)s, 0, 0, now() FROM payer RETURNING id, user_id
+           ), booked AS (
+               INSERT INTO accounts_creditentry
+                      (user_id, hold_id, kind, amount, balance_delta, held_delta, cause, note, created_at)
+               SELECT user_id, id, 'hold', %(credits)s, -%(credits)s, %(credits)s, %(cause)s, '', now() FROM held)
            SELECT user_id, (SELECT id FROM telephony_trunk WHERE alias = 'sandbox'), id FROM held""",
-        [cause],
+        {"cause": cause, "credits": credits},
     ).fetchone()
     assert row is not None
     return Parties(owner=row[0], trunk=row[1], hold=row[2])

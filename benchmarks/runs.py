@@ -9,7 +9,7 @@ import psycopg
 
 from benchmarks import row_changes
 from benchmarks.table import Row
-from benchmarks.worlds import begin, database, make_campaign, running_iris
+from benchmarks.worlds import begin, database, idle_database, make_campaign, running_iris
 from tests.live import LiveIris, wait_for
 
 BATCH = 1000
@@ -137,10 +137,13 @@ def _sent(connection: psycopg.Connection, campaign: int) -> int:
 
 
 def bare_sql_rate(iris: LiveIris, count: int) -> float:
-    """Insert and update the same rows in the same batches by one psycopg connection. Return the rate, an upper bound."""
+    """Insert and update the same rows in the same batches by one psycopg connection. Return the rate, an upper bound.
+
+    iris is stopped before, because it would submit the queued rows.
+    """
     campaign = make_campaign(iris, count, name="Floor")
-    with database(iris) as connection:
-        of = row_changes.parties(connection, cause=f"bench:{campaign}")
+    with idle_database(iris), database(iris) as connection:
+        of = row_changes.parties(connection, cause=f"bench:{campaign}", credits=count)
         recipients = row_changes.recipients_of(connection, campaign)
         begun = time.perf_counter()
         for start in range(0, count, BATCH):
