@@ -36,7 +36,7 @@ test: $(VENV)/dev.stamp
 field: $(VENV)/dev.stamp
 	IRIS_TEST_SCALE=field $(PYTEST) -m field $(PYTEST_ARGS)
 
-bench: $(VENV)/dev.stamp
+bench: $(VENV)/bench.stamp
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 load: $(VENV)/dev.stamp
@@ -73,7 +73,7 @@ check: $(VENV)/dev.stamp $(VENV)/docs.stamp
 # --universal creates one file for all systems and for Python 3.11 and newer.
 lock: $(VENV)/dev.stamp
 	$(PIP) install --quiet uv
-	for name in base http piper s3 sip smpp dev browser docs; do \
+	for name in base http piper s3 sip smpp dev browser docs bench; do \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 			--upgrade requirements/$$name.in -o requirements/$$name.txt; \
 	done
@@ -89,6 +89,11 @@ $(VENV)/base.stamp: requirements/base.txt $(VENV)/bin/python
 $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/bin/python
 	$(PIP) install --quiet --require-hashes -r $<
 	@touch $@ $(VENV)/base.stamp
+
+# The queues beside which iris is measured.
+$(VENV)/bench.stamp: requirements/bench.txt $(VENV)/dev.stamp
+	$(PIP) install --quiet --require-hashes -r $<
+	@touch $@
 
 $(VENV)/docs.stamp: requirements/docs.txt $(VENV)/bin/python
 	$(PIP) install --quiet --require-hashes -r $<

@@ -20,6 +20,8 @@ from benchmarks.table import Row, as_markdown
 SECTIONS = [
     "imports",
     "runs",
+    "peers",
+    "older",
     "api",
     "load",
     "console",

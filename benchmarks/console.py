@@ -8,13 +8,12 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from collections.abc import Mapping
 
 import httpx
 import psycopg
 
 from benchmarks.table import Row
-from benchmarks.worlds import begin, database, make_campaign, running_iris
+from benchmarks.worlds import begin, copy_rows, database, make_campaign, running_iris, value
 from tests.live import LiveIris
 
 CAMPAIGNS, RECIPIENTS = 10_000, 1_000_000
@@ -27,7 +26,7 @@ def measure(scale: float) -> list[Row]:
     with running_iris() as iris:
         campaign = _fill(iris, campaigns=int(CAMPAIGNS * scale), recipients=int(RECIPIENTS * scale))
         with database(iris) as connection:
-            account = _value(connection, "SELECT owner_id FROM campaigns_campaign WHERE id = %s", campaign)
+            account = value(connection, "SELECT owner_id FROM campaigns_campaign WHERE id = %s", campaign)
         home = f"/console/{account}/"
         page = f"{home}campaigns/{campaign}/"
         behind = f"{int(CAMPAIGNS * scale):,} campaigns and {int(RECIPIENTS * scale):,} recipients behind it"
@@ -45,7 +44,7 @@ def measure(scale: float) -> list[Row]:
         }
         queries = _queries(iris, list(pages.values()))
         with httpx.Client(base_url=iris.url, timeout=60, follow_redirects=True) as browser:
-            _sign_in(browser)
+            sign_in(browser)
             return [_row(browser, name, path, queries[path]) for name, path in pages.items()]
 
 
@@ -66,7 +65,8 @@ def _row(browser: httpx.Client, name: str, path: str, queries: int) -> Row:
     )
 
 
-def _sign_in(browser: httpx.Client) -> None:
+def sign_in(browser: httpx.Client) -> None:
+    """Sign in to the console as the demo account."""
     browser.get("/accounts/login/")
     answer = browser.post(
         "/accounts/login/",
@@ -111,17 +111,17 @@ def _fill(iris: LiveIris, *, campaigns: int, recipients: int) -> int:
     iris.wait_until(pattern, "Completed")
     large = make_campaign(iris, recipients)
     with database(iris) as connection:
-        run = _value(connection, "SELECT id FROM campaigns_run WHERE campaign_id = %s", pattern)
-        hold = _value(connection, "SELECT hold_id FROM campaigns_run WHERE id = %s", run)
-        delivery = _value(connection, "SELECT min(id) FROM telephony_delivery WHERE batch = %s", run)
+        run = value(connection, "SELECT id FROM campaigns_run WHERE campaign_id = %s", pattern)
+        hold = value(connection, "SELECT hold_id FROM campaigns_run WHERE id = %s", run)
+        delivery = value(connection, "SELECT min(id) FROM telephony_delivery WHERE batch = %s", run)
         count = "generate_series(1, %(count)s) AS i"
         given = {"count": campaigns}
-        _copy(connection, "campaigns_campaign", pattern, count, {"name": "'Bench ' || i"}, given)
+        copy_rows(connection, "campaigns_campaign", pattern, count, {"name": "'Bench ' || i"}, given)
         # Empty, so that they need no entries in the ledger, which is checked at the end.
         empty = {"cause": "'bench:' || i", "amount": "0", "captured": "0", "released": "0"}
-        _copy(connection, "accounts_credithold", hold, count, empty, given)
+        copy_rows(connection, "accounts_credithold", hold, count, empty, given)
         others = "(SELECT id FROM campaigns_campaign WHERE name LIKE 'Bench %%') AS other"
-        _copy(connection, "campaigns_run", run, others, {"campaign_id": "other.id"}, {})
+        copy_rows(connection, "campaigns_run", run, others, {"campaign_id": "other.id"}, {})
         connection.execute(
             """INSERT INTO campaigns_recipient (campaign_id, number, "to", status)
                SELECT c.id, '98410000' || i, '+97798410000' || i, 90 + i
@@ -149,13 +149,13 @@ def _half_done(connection: psycopg.Connection, campaign: int, *, run: int, deliv
         "filled_at": "NULL",
     }
     given = {"campaign": campaign, "middle": middle, "last": last}
-    _copy(connection, "campaigns_run", run, "generate_series(1, 1) AS i", changes, given)
+    copy_rows(connection, "campaigns_run", run, "generate_series(1, 1) AS i", changes, given)
     connection.execute(
         "UPDATE campaigns_recipient SET status = CASE WHEN id %% 4 = 0 THEN 103 ELSE 100 END"
         " WHERE campaign_id = %s AND id <= %s",
         [campaign, middle],
     )
-    own = _value(connection, "SELECT id FROM campaigns_run WHERE campaign_id = %s", campaign)
+    own = value(connection, "SELECT id FROM campaigns_run WHERE campaign_id = %s", campaign)
     reached = (
         "(SELECT * FROM campaigns_recipient WHERE campaign_id = %(campaign)s AND id <= %(middle)s) AS other"
     )
@@ -166,7 +166,7 @@ def _half_done(connection: psycopg.Connection, campaign: int, *, run: int, deliv
         "status": "other.status",
         "ref": "''",
     }
-    _copy(connection, "telephony_delivery", delivery, reached, changes, {**given, "run": own})
+    copy_rows(connection, "telephony_delivery", delivery, reached, changes, {**given, "run": own})
 
 
 def _outcome_counts(connection: psycopg.Connection, campaign: int) -> None:
@@ -184,30 +184,3 @@ def _outcome_counts(connection: psycopg.Connection, campaign: int) -> None:
             WHERE c.id = %s""",
         [campaign],
     )
-
-
-def _copy(
-    connection: psycopg.Connection,
-    table: str,
-    pk: int,
-    source: str,
-    changes: Mapping[str, str],
-    given: Mapping[str, int],
-) -> None:
-    """Insert a copy of a row for each row of the source, with some columns changed. These texts are constants."""
-    found = connection.execute(
-        "SELECT quote_ident(column_name) FROM information_schema.columns WHERE table_name = %s AND column_name <> 'id'",
-        [table],
-    )
-    columns = [name for (name,) in found.fetchall()]
-    assert set(changes) <= set(columns), (table, columns)
-    values = [changes.get(column, f"pattern.{column}") for column in columns]
-    sql = f"""INSERT INTO {table} ({", ".join(columns)})
-              SELECT {", ".join(values)} FROM {table} pattern, {source} WHERE pattern.id = %(pattern)s"""
-    connection.execute(sql.encode(), {**given, "pattern": pk})
-
-
-def _value(connection: psycopg.Connection, sql: str, *values: int) -> int:
-    row = connection.execute(sql.encode(), values).fetchone()
-    assert row is not None
-    return int(row[0])

@@ -7,8 +7,9 @@ from datetime import datetime
 
 import psycopg
 
+from benchmarks import row_changes
 from benchmarks.table import Row
-from benchmarks.worlds import MESSAGE, begin, database, make_campaign, running_iris
+from benchmarks.worlds import begin, database, idle_database, make_campaign, running_iris
 from tests.live import LiveIris, wait_for
 
 BATCH = 1000
@@ -17,8 +18,8 @@ BATCH = 1000
 def measure(scale: float) -> list[Row]:
     small, large = int(100_000 * scale), int(1_000_000 * scale)
     with running_iris() as iris:
-        rate = _rate(iris, small)
-        floor = _bare_sql_rate(iris, small)
+        rate = campaign_rate(iris, small)
+        floor = bare_sql_rate(iris, small)
     with running_iris() as iris:
         large_rate, begin_seconds, memory = _large(iris, large)
         stop_seconds, late = _stop(iris, large)
@@ -59,8 +60,9 @@ def measure(scale: float) -> list[Row]:
     ]
 
 
-def _rate(iris: LiveIris, count: int) -> float:
-    campaign = make_campaign(iris, count)
+def campaign_rate(iris: LiveIris, count: int, *, shuffled: bool = False) -> float:
+    """Run a campaign of this many SMS. Return its rate from begin to the last report, in SMS a second."""
+    campaign = make_campaign(iris, count, shuffled=shuffled)
     begun = time.perf_counter()
     begin(iris, campaign)
     wait_for(lambda: iris.details(campaign)["status"] == "Completed", seconds=count / 200)
@@ -134,67 +136,16 @@ def _sent(connection: psycopg.Connection, campaign: int) -> int:
     return int(row[0])
 
 
-def _bare_sql_rate(iris: LiveIris, count: int) -> float:
-    """Insert and update the same rows in the same batches by one psycopg connection. Return the rate, an upper bound."""
+def bare_sql_rate(iris: LiveIris, count: int) -> float:
+    """Insert and update the same rows in the same batches by one psycopg connection. Return the rate, an upper bound.
+
+    iris is stopped before, because it would submit the queued rows.
+    """
     campaign = make_campaign(iris, count, name="Floor")
-    with database(iris) as connection:
-        owner, trunk, hold = (
-            connection.execute(query).fetchone()[0]  # type: ignore[index]
-            for query in (
-                "SELECT id FROM accounts_account WHERE name = 'demo@example.com'",
-                "SELECT id FROM telephony_trunk WHERE alias = 'sandbox'",
-                """INSERT INTO accounts_credithold (user_id, cause, amount, captured, released, created_at)
-                   SELECT id, 'bench', 10000000, 0, 0, now() FROM accounts_account WHERE name = 'demo@example.com'
-                   RETURNING id""",
-            )
-        )
-        recipients = [
-            row[0]
-            for row in connection.execute(
-                "SELECT id FROM campaigns_recipient WHERE campaign_id = %s ORDER BY id", [campaign]
-            )
-        ]
+    with idle_database(iris), database(iris) as connection:
+        of = row_changes.parties(connection, cause=f"bench:{campaign}", credits=count)
+        recipients = row_changes.recipients_of(connection, campaign)
         begun = time.perf_counter()
         for start in range(0, count, BATCH):
-            _bare_batch(connection, recipients[start : start + BATCH], owner=owner, trunk=trunk, hold=hold)
+            row_changes.change_batch(connection, recipients[start : start + BATCH], of)
         return count / (time.perf_counter() - begun)
-
-
-def _bare_batch(
-    connection: psycopg.Connection, recipients: list[int], *, owner: int, trunk: int, hold: int
-) -> None:
-    texts = [MESSAGE] * len(recipients)
-    ids = [
-        row[0]
-        for row in connection.execute(
-            """INSERT INTO telephony_delivery
-                   (owner_id, trunk_id, purpose, batch, item, priority, channel, "to", caller, text, hold_id, credit_limit,
-                    status, cause, carrier_text, ref, attempts, stopped, credits)
-               SELECT %s, %s, 'campaign', 0, r.id, 10, 'sms', r."to", '', t.text, %s, 1, 0, '', '', '', 0, false, 0
-                 FROM unnest(%s::bigint[], %s::text[]) AS t(id, text) JOIN campaigns_recipient r USING (id)
-               RETURNING id""",
-            [owner, trunk, hold, recipients, texts],
-        )
-    ]
-    for statement in (
-        "UPDATE telephony_delivery SET status = 10, attempts = 1, claimed_at = now(), expires_at = now() WHERE id = ANY(%s)",
-        """INSERT INTO telephony_sandboxmessage
-               (delivery_key, channel, "to", caller, text, audio_name, fate, owner_id, end_at, report_at, hidden)
-           SELECT id, channel, "to", '', text, '', 'completes', owner_id, now(), now(), false
-             FROM telephony_delivery WHERE id = ANY(%s)""",
-        "UPDATE telephony_delivery SET status = 30, ref = id, submitted_at = now() WHERE id = ANY(%s)",
-        """UPDATE telephony_sandboxmessage SET report_at = NULL
-            WHERE delivery_key IN (SELECT id::text FROM unnest(%s::bigint[]) AS id)""",
-        """UPDATE telephony_delivery SET status = 100, credits = 1, ended_at = now(), delivered_at = now(), expires_at = NULL
-            WHERE id = ANY(%s)""",
-        """INSERT INTO accounts_creditentry
-               (user_id, hold_id, kind, amount, balance_delta, held_delta, cause, note, created_at)
-           SELECT owner_id, hold_id, 'capture', 1, 0, -1, 'bench:' || id, '', now()
-             FROM telephony_delivery WHERE id = ANY(%s)""",
-        "UPDATE campaigns_recipient r SET status = 100, credits = 1 FROM telephony_delivery d"
-        " WHERE d.item = r.id AND d.id = ANY(%s)",
-    ):
-        connection.execute(statement, [ids])
-    connection.execute(
-        "UPDATE accounts_credithold SET captured = captured + %s WHERE id = %s", [len(ids), hold]
-    )

@@ -6,7 +6,7 @@ from celery import Task, shared_task
 
 from campaigns.recipients import background_imports, measuring
 from campaigns.report_files import files
-from campaigns.reports import statements
+from campaigns.reports import recipient_counts, statements
 from campaigns.runs import approval, hopper, prerender, restore, run_hours, run_statuses, waves
 from iris.locks import locked
 from telephony.engine import stalls, time_slices
@@ -35,6 +35,7 @@ def _tick() -> None:
     run_statuses.finish_all()
     run_hours.move_after_hours()
     waves.judge_all()
+    recipient_counts.compact()
     to_fill = hopper.unfilled().exists()
     stalls.note_waiting(stalls.FILL, waits=to_fill)
     if to_fill:

@@ -5,6 +5,7 @@ from campaigns.models.campaigns import Campaign
 from campaigns.models.choices import LIVE, PENDING, LeftOut, NotStarted, RunStatus, Service, Source
 from campaigns.models.imports import ImportStatus, SheetImport
 from campaigns.models.lists import Audience, Contact, ContactList, ListUse
+from campaigns.models.recipient_counts import RecipientCount
 from campaigns.models.recipients import Recipient
 from campaigns.models.report_files import ReportFile, ReportFormat, ReportStatus
 from campaigns.models.runs import WAITS, WAITS_FOR_GO_AHEAD, Run
@@ -35,6 +36,7 @@ __all__ = [
     "NotStarted",
     "PENDING",
     "Recipient",
+    "RecipientCount",
     "ReportFile",
     "ReportFormat",
     "ReportStatus",

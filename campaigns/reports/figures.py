@@ -16,11 +16,13 @@ from django.db import connection
 from django.utils import timezone
 
 from campaigns.models import Campaign, Run, RunStatus, Service
+from campaigns.reports import recipient_counts
 from telephony.models import FINAL, Channel, DeliveryStatus, Purpose
 from telephony.models.statuses import QUEUED, TERMINATED
 
-# Counting a million recipients takes a third of a second. So the counts of a large campaign are kept for some seconds, the
-# longer the more recipients it has.
+# The recipients of a large campaign are counted while they change (`recipient_counts`), because counting a million of them
+# takes a third of a second. The figures of a large campaign are also kept for some seconds, the longer the more recipients
+# it has: some must be counted nevertheless (`_from_counts`).
 CACHE_ABOVE_NUMBERS, NUMBERS_A_SECOND = 5_000, 100_000
 PACE_SECONDS = 60.0
 MIN_PACE_SECONDS = 2.0
@@ -71,20 +73,56 @@ class Pace:
 
 
 def figures_of(campaign: Campaign, run: Run | None) -> Figures:
-    """Count a campaign's recipients by state. `run` is its live run (`run_statuses.live_run`), or None. Takes one query."""
+    """Count a campaign's recipients by state. `run` is its live run (`run_statuses.live_run`), or None.
 
-    def count() -> dict[DeliveryStatus | None, int]:
-        with connection.cursor() as cursor:
-            cursor.execute(_COUNT, _arguments(campaign, None if run is None or run.trial else run))
-            return {None if shown is None else DeliveryStatus(shown): n for shown, n in cursor.fetchall()}
-
+    Takes at most two queries, and three more once for each large campaign.
+    """
+    run = None if run is None or run.trial else run
     if campaign.number_count < CACHE_ABOVE_NUMBERS:
-        return Figures(counts=count())
+        return Figures(counts=_counted(campaign, run))
     # The key changes with everything that a person sees at once, such as a pause.
     state = "" if run is None else f"{run.pk}:{run.status}:{run.filled_at is not None}"
     key = f"figures:{campaign.pk}:{campaign.number_count}:{state}"
-    counts = cache.get_or_set(key, count, max(1.0, campaign.number_count / NUMBERS_A_SECOND))
-    return Figures(counts=counts or {})
+    counts = cache.get(key)
+    if counts is None:
+        counts = _from_counts(campaign, run)
+        if counts is None:
+            counts = _counted(campaign, run)
+        cache.set(key, counts, max(1.0, campaign.number_count / NUMBERS_A_SECOND))
+    return Figures(counts=counts)
+
+
+def _counted(campaign: Campaign, run: Run | None) -> dict[DeliveryStatus | None, int]:
+    """Read all recipients of a campaign and count them."""
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNT, _arguments(campaign, run))
+        return {_status(shown): n for shown, n in cursor.fetchall()}
+
+
+def _from_counts(campaign: Campaign, run: Run | None) -> dict[DeliveryStatus | None, int] | None:
+    """Derive the figures from the counts by status; None if all recipients must be read.
+
+    While a run fills, its recipients without a delivery are shown as not started, whatever an earlier run stored with them.
+    They are not counted apart from the others, so only the figures of the first run can be derived. A stopping run shows
+    them as terminated.
+    """
+    if run is not None and run.filled_at is None and (run.status == RunStatus.STOPPING or not _is_first(run)):
+        return None
+    if not recipient_counts.is_counted(campaign.pk):
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(_ADD_UP, _arguments(campaign, run))
+        return {_status(shown): n for shown, n in cursor.fetchall()}
+
+
+def _is_first(run: Run) -> bool:
+    """Return whether no earlier run has stored a result with the recipients."""
+    earlier = Run.objects.filter(campaign=run.campaign_id, pk__lt=run.pk, trial=False)
+    return not earlier.exclude(status=RunStatus.WITHDRAWN).exists()
+
+
+def _status(number: int | None) -> DeliveryStatus | None:
+    return None if number is None else DeliveryStatus(number)
 
 
 def _arguments(campaign: Campaign, run: Run | None) -> dict[str, Any]:
@@ -120,6 +158,23 @@ _COUNT = """
                 AND d.channel = %(channel)s AND d.status < %(final)s
          WHERE r.campaign_id = %(campaign)s) AS states
      GROUP BY shown
+"""
+
+
+# In one statement, so that a recipient whose delivery ends meanwhile is counted once. Those with a delivery that is not over
+# are shown with its status instead of the stored one.
+_ADD_UP = """
+    WITH unfinished AS (
+        SELECT r.status AS stored, NULLIF(d.status, %(queued)s) AS shown, count(*) AS n
+          FROM telephony_delivery d JOIN campaigns_recipient r ON r.id = d.item
+         WHERE d.batch = %(batch)s AND d.purpose = %(purpose)s AND d.channel = %(channel)s AND d.status < %(final)s
+         GROUP BY r.status, d.status
+    )
+    SELECT status, sum(n)::bigint FROM (
+        SELECT status, count AS n FROM campaigns_recipientcount WHERE campaign_id = %(campaign)s
+        UNION ALL SELECT stored, -n FROM unfinished
+        UNION ALL SELECT shown, n FROM unfinished) AS parts
+     GROUP BY status HAVING sum(n) <> 0
 """
 
 

@@ -46,7 +46,10 @@ _CORRECTS = f"({IS_LOST} AND e.status >= {END} AND e.cause <> '{Cause.LOST.value
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A carrier's event that is matched to its delivery. If `at` is None, it happened now."""
+    """A carrier's event that is matched to its delivery. If `at` is None, it happened now.
+
+    `ref` is set if the carrier's id of the delivery is not stored yet.
+    """
 
     id: int
     status: DeliveryStatus
@@ -56,6 +59,7 @@ class Report:
     playback: int | None = None
     text: str = field(default="", repr=False)  # logs show reports, but must not show numbers, texts or keys
     digits: str = field(default="", repr=False)
+    ref: str = ""
 
 
 @transaction.atomic
@@ -88,6 +92,7 @@ def apply_reports(reports: Sequence[Report], *, report_timeout: float | None = N
             "seconds": ("float8", lengths),
             "playback": ("smallint", [r.playback for r in chosen]),
             "text": ("text", [carrier_text(r.text) for r in chosen]),
+            "ref": ("text", [r.ref for r in chosen]),
         },
     )
     with connection.cursor() as cursor:
@@ -100,7 +105,7 @@ def apply_reports(reports: Sequence[Report], *, report_timeout: float | None = N
                      ORDER BY d.id FOR NO KEY UPDATE OF d
                 )
                 UPDATE telephony_delivery d
-                   SET status = e.status, cause = e.cause,
+                   SET status = e.status, cause = e.cause, ref = coalesce(nullif(e.ref, ''), d.ref),
                        carrier_text = CASE WHEN e.text = '' THEN d.carrier_text ELSE e.text END,
                        seconds = coalesce(e.seconds, d.seconds), playback = coalesce(e.playback, d.playback),
                        submitted_at = coalesce(d.submitted_at, e.at, statement_timestamp()),

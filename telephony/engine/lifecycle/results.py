@@ -47,9 +47,15 @@ def apply_results(
                            status = greatest(d.status, {SUBMITTED}),
                            expires_at = CASE WHEN d.status >= {END} THEN NULL
                                         ELSE statement_timestamp() + make_interval(secs => %s) END
-                      FROM unnest(%s::bigint[], %s::text[]) AS e(id, ref)
-                     WHERE d.id = e.id AND d.status > {QUEUED}""",
-                [report_timeout, [int(r.key) for r in accepted], [r.ref[:100] for r in accepted]],
+                      FROM unnest(%s::bigint[], %s::text[], %s::bool[]) AS e(id, ref, completes)
+                     -- What completes now is written once, with its report below.
+                     WHERE d.id = e.id AND d.status > {QUEUED} AND (NOT e.completes OR d.status >= {END})""",
+                [
+                    report_timeout,
+                    [int(r.key) for r in accepted],
+                    [r.ref[:100] for r in accepted],
+                    [r.completes for r in accepted],
+                ],
             )
         if parts := [(int(r.key), part[:100]) for r in accepted for part in r.parts]:
             cursor.execute(
@@ -84,7 +90,12 @@ def apply_results(
             attempts=[r.attempt for r in later],
         )
     if completed := [r for r in accepted if r.completes]:
-        apply_reports([Report(id=int(r.key), status=DeliveryStatus.COMPLETED, at=None) for r in completed])
+        apply_reports(
+            [
+                Report(id=int(r.key), status=DeliveryStatus.COMPLETED, at=None, ref=r.ref[:100])
+                for r in completed
+            ]
+        )
     if rejected:
         apply_reports(
             [
