@@ -1,5 +1,6 @@
 """Celery's beat scheduler without a file, which prints one error message if it cannot run."""
 
+import time
 from datetime import timedelta
 
 from celery.beat import Scheduler
@@ -8,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from iris import startup_errors
 
 LONG_AGO = timedelta(days=1)  # longer than all intervals of `iris.beat_schedule`
+SET_BACK_SECONDS = 1.0  # smaller corrections of the clock delay a task by less than this
 
 
 class BeatScheduler(Scheduler):
@@ -17,6 +19,8 @@ class BeatScheduler(Scheduler):
     file: its intervals are short, and all its periodic tasks may run more often.
     """
 
+    clock_offset: float | None = None  # the wall clock minus the monotonic clock, at the last tick
+
     def setup_schedule(self) -> None:
         """Check the database and IRIS_HOME, then read the schedule. Beat calls this before any Celery signal."""
         try:
@@ -25,5 +29,22 @@ class BeatScheduler(Scheduler):
         except ImproperlyConfigured as error:
             raise SystemExit(startup_errors.startup_sentence(error)) from error
         super().setup_schedule()
+        self._make_all_due()
+
+    def tick(self, *args: object, **kwargs: object) -> float:
+        """Send the next task that is due; return the seconds until the next call.
+
+        Celery computes from the wall clock when a task is due. If that clock is set back by an hour, Celery would send
+        nothing for an hour, so all tasks become due at once.
+        """
+        offset = time.time() - time.monotonic()
+        if self.clock_offset is not None and offset < self.clock_offset - SET_BACK_SECONDS:
+            self._make_all_due()
+            self._heap = None  # Celery builds it again
+        self.clock_offset = offset
+        seconds: float = super().tick(*args, **kwargs)
+        return seconds
+
+    def _make_all_due(self) -> None:
         for entry in self.schedule.values():
             entry.last_run_at = self.app.now() - LONG_AGO
