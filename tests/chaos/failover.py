@@ -23,6 +23,7 @@ from tests.poolers import Bridge
 DISK_BYTES = 600 * 2**20
 SMALL_LOG = {"max_wal_size": "96MB", "min_wal_size": "80MB", "shared_buffers": "64MB"}
 MNT_DETACH = 2
+HELD = "SELECT count(*) FROM telephony_restoreguard WHERE held_since IS NOT NULL"
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -59,10 +60,7 @@ def promoted_standby(trial: Trial) -> None:
         trial.wait_for_progress()
         trial.pause(2, 4)
         _fail_over(trial, standby)
-        wait_for(
-            lambda: system.query("SELECT count(*) FROM telephony_restoreguard WHERE held_since IS NOT NULL"),
-            seconds=60,
-        )
+        wait_for(lambda: system.query(HELD), seconds=60)
         trial.pause(3)
         before = sum(trial.far_end.received.values())
         trial.pause(3)

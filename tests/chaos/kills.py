@@ -47,7 +47,8 @@ def run(
 ) -> Figures:
     """Run a campaign at `pace` calls per second while processes are killed. Return the figures of the tables afterwards.
 
-    `note` is told now and then how many deliveries have ended. With `max_kills`, no worker is killed after that many kills: each restart costs seconds of processor time.
+    `note` is told now and then how many deliveries have ended. With `max_kills`, no worker is killed after that many
+    kills: each restart costs seconds of processor time.
     """
     rng = random.Random(seed)
     figures = Figures(recipients, pace=pace or max(100, recipients // 40))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import httpx
 import psutil
@@ -26,7 +26,7 @@ def overload(trial: Trial) -> None:
     begun = time.monotonic()
     campaigns = threading.Thread(target=_begin_parts, args=[trial], daemon=True)
     otps = _Otps(trial)
-    with trial.system.caller() as caller:
+    with closing(trial.system.caller()) as caller:
         rate = _measure_rate(trial, caller)
         trial.verdict.measured["requests a second that iris can answer"] = f"{rate:.0f}"
         campaigns.start()
@@ -66,7 +66,7 @@ def soak(trial: Trial) -> None:
 def _begin_parts(trial: Trial) -> None:
     """Begin a campaign for each part of the numbers, evenly within the minutes of the trial."""
     size = -(-len(trial.numbers) // PARTS)
-    with trial.system.caller() as caller:
+    with closing(trial.system.caller()) as caller:
         begun = time.monotonic()
         for part in range(PARTS):
             time.sleep(max(0.0, begun + part * 60 * trial.minutes / PARTS - time.monotonic()))
@@ -140,7 +140,7 @@ class _Otps(threading.Thread):
 
     def run(self) -> None:
         arrived = self._trial.far_end.arrived
-        with self._trial.system.caller() as caller:
+        with closing(self._trial.system.caller()) as caller:
             place = 0
             while not self._ends.wait(OTP_SECONDS):
                 place += 1
