@@ -93,8 +93,8 @@ SCENARIOS: dict[str, Scenario] = {
     "pauses": Scenario(cause=pauses.pauses, recipients=15_000),
     "clock-jumps": Scenario(
         cause=clocks.clock_jumps,
-        around=clocks.fake_clocks,
-        missing=lambda: "" if clocks.library() else "It needs libfaketime (Debian: faketime).",
+        around=clocks.settable_clocks,
+        missing=_program(clocks.COMPILER),
     ),
     "read-only": Scenario(cause=failover.read_only),
     "promoted-standby": Scenario(cause=failover.promoted_standby, around=failover.behind_a_bridge),

@@ -188,6 +188,7 @@ class Visitor(threading.Thread):
         super().__init__(daemon=True)
         self._trial = trial
         self._ends = threading.Event()
+        self._caller = trial.system.caller()  # logs in now, while nothing fails
 
     def stop(self) -> None:
         self._ends.set()
@@ -195,7 +196,7 @@ class Visitor(threading.Thread):
             self.join(120)
 
     def run(self) -> None:
-        with closing(self._trial.system.caller()) as caller:
+        with closing(self._caller) as caller:
             while not self._ends.wait(0.5):
                 self.ask(lambda: caller.get("/api/system/campaigns/"))
                 self.ask(
