@@ -19,7 +19,7 @@ class BeatScheduler(Scheduler):
     file: its intervals are short, and all its periodic tasks may run more often.
     """
 
-    clock_offset: float | None = None  # the wall clock minus the monotonic clock, at the last tick
+    clock_offset: float | None = None  # at the last tick
 
     def setup_schedule(self) -> None:
         """Check the database and IRIS_HOME, then read the schedule. Beat calls this before any Celery signal."""
@@ -37,7 +37,7 @@ class BeatScheduler(Scheduler):
         Celery computes from the wall clock when a task is due. If that clock is set back by an hour, Celery would send
         nothing for an hour, so all tasks become due at once.
         """
-        offset = time.time() - time.monotonic()
+        offset = _clock_offset()
         if self.clock_offset is not None and offset < self.clock_offset - SET_BACK_SECONDS:
             self._make_all_due()
             self._heap = None  # Celery builds it again
@@ -48,3 +48,8 @@ class BeatScheduler(Scheduler):
     def _make_all_due(self) -> None:
         for entry in self.schedule.values():
             entry.last_run_at = self.app.now() - LONG_AGO
+
+
+def _clock_offset() -> float:
+    """Return the wall clock minus the monotonic clock. It changes only if somebody sets the wall clock."""
+    return time.time() - time.monotonic()

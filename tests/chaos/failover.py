@@ -57,6 +57,7 @@ def promoted_standby(trial: Trial) -> None:
     system = trial.system
     standby = _standby_of(system)
     try:
+        trial.begin()
         trial.wait_for_progress()
         trial.pause(2, 4)
         _fail_over(trial, standby)

@@ -55,7 +55,7 @@ class System:
         self.folder = server.folder_of(home)
         self.configuration = configuration or {}
         copy_migrated_database(home)
-        self.is_migrated = self.folder.exists()
+        self.is_migrated = (self.folder / "data").exists()
         self.sockets = server.join(self.folder, "iris", self.configuration)
         self.address = f"postgresql://postgres@/iris?host={self.sockets}"
         self.environment = {
