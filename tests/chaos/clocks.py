@@ -40,22 +40,23 @@ def settable_clocks(system: System) -> Iterator[None]:
 
 def clock_jumps(trial: Trial) -> None:
     """Set the clock of one process forward or back by up to a day, or those of all processes, and right again."""
-    system = trial.system
     while not trial.is_over():
         offset = trial.rng.choice(OFFSETS)
         if trial.rng.random() < 0.5:
-            for name in NAMES:
-                _set(system, name, offset)
-            trial.happens("all clocks set")
-            trial.wait_for_progress()  # clocks that agree with one another stop nothing
+            set_clocks(trial, NAMES, offset)  # clocks that agree with one another stop nothing
         else:
-            _set(system, trial.rng.choice(NAMES), offset)
+            _set(trial.system, trial.rng.choice(NAMES), offset)
             trial.happens("one clock set")
         trial.pause(2, 6)
-        for name in NAMES:
-            _set(system, name, 0)
-        trial.happens("clocks set right")
-        trial.wait_for_progress()
+        set_clocks(trial, NAMES, 0)
+
+
+def set_clocks(trial: Trial, names: list[str], seconds: int) -> None:
+    """Set the clocks of these processes, and wait until the campaign goes on."""
+    for name in names:
+        _set(trial.system, name, seconds)
+    trial.happens("all clocks set" if seconds else "clocks set right")
+    trial.wait_for_progress()
 
 
 def _file(system: System, name: str) -> Path:

@@ -28,16 +28,21 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def read_only(trial: Trial) -> None:
-    """Make PostgreSQL read-only and end all sessions, as a failover to a standby does, and back."""
+    """Make PostgreSQL read-only and back, again and again."""
     while not trial.is_over():
-        with drills.read_only(trial.system):
-            trial.system.command(drills.END_SESSIONS)
-            trial.happens("read-only")
-            trial.pause(2, 6)
-        if trial.rng.random() < 0.5:
-            trial.system.command(drills.END_SESSIONS)
-        trial.wait_for_progress()
+        make_read_only(trial)
         trial.pause(0.5, 2)
+
+
+def make_read_only(trial: Trial) -> None:
+    """Make PostgreSQL read-only and end all sessions, as a failover to a standby does, and back."""
+    with drills.read_only(trial.system):
+        trial.system.command(drills.END_SESSIONS)
+        trial.happens("read-only")
+        trial.pause(2, 6)
+    if trial.rng.random() < 0.5:
+        trial.system.command(drills.END_SESSIONS)
+    trial.wait_for_progress()
 
 
 @contextmanager

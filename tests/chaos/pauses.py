@@ -18,14 +18,19 @@ def pauses(trial: Trial, *, seconds: float = PAUSE_SECONDS) -> None:
     """Stop a worker, one of its processes, beat, the web, Redis, or a backend of PostgreSQL, one after the other."""
     while not trial.is_over():
         for what in ("worker", "pool process", "backend", "beat", "web", "backend", "redis"):
-            stopped = _chosen(trial, what)
-            _signal(stopped, signal.SIGSTOP)
-            trial.happens(f"{what} stopped for {seconds:g} s")
-            trial.pause(seconds)
-            _signal(stopped, signal.SIGCONT)
-            trial.wait_for_progress()
+            stop_one(trial, what, seconds=seconds)
             if trial.is_over():
                 return
+
+
+def stop_one(trial: Trial, what: str, *, seconds: float) -> None:
+    """Stop one process for some seconds, and wait until the campaign goes on."""
+    stopped = _chosen(trial, what)
+    _signal(stopped, signal.SIGSTOP)
+    trial.happens(f"{what} stopped for {seconds:g} s")
+    trial.pause(seconds)
+    _signal(stopped, signal.SIGCONT)
+    trial.wait_for_progress()
 
 
 def _chosen(trial: Trial, what: str) -> list[psutil.Process]:

@@ -29,42 +29,56 @@ def terminated_backends(trial: Trial) -> None:
     """End one database session after the other, and now and then all of them at once."""
     while not trial.is_over():
         trial.pause(0.1, 0.6)
-        with_all = trial.rng.random() < 0.1
-        ended = len(
-            trial.system.observer().execute((END_SESSIONS if with_all else ONE_SESSION).encode()).fetchall()
-        )
-        trial.verdict.happened["sessions ended"] += ended
-        if with_all:
-            trial.happens("all sessions ended")
-            trial.wait_for_progress()
+        if trial.rng.random() < 0.1:
+            terminate_backends(trial)
+        else:
+            trial.verdict.happened["sessions ended"] += _end(trial, ONE_SESSION)
+
+
+def terminate_backends(trial: Trial) -> None:
+    """End all sessions of iris at once."""
+    trial.verdict.happened["sessions ended"] += _end(trial, END_SESSIONS)
+    trial.happens("all sessions ended")
+    trial.wait_for_progress()
 
 
 def exhausted_connections(trial: Trial) -> None:
-    """Take all connections that PostgreSQL allows, also those that iris had, for some seconds again and again."""
+    """Take all connections for some seconds, again and again."""
     while not trial.is_over():
-        with ExitStack() as held:
-            _take_all(trial, trial.system.address, held)
-            # Each session that is ended leaves a place, which is taken before iris comes back for it, or after.
-            trial.verdict.happened["sessions ended"] += _end_sessions_of_iris(trial)
-            _take_all(trial, trial.system.address, held)
-            trial.happens("connections exhausted")
-            trial.pause(*HELD_SECONDS)
-        trial.wait_for_progress()
+        exhaust_connections(trial)
         trial.pause(1, 2)
 
 
+def exhaust_connections(trial: Trial) -> None:
+    """Take all connections that the server or the pooler allows for some seconds, also those that iris had."""
+    address = trial.system.environment["IRIS_DATABASE_URL"]
+    with ExitStack() as held:
+        _take_all(trial, address, held)
+        # Each session that is ended leaves a place, which is taken before iris comes back for it, or after.
+        trial.verdict.happened["sessions ended"] += _end(trial, END_SESSIONS)
+        _take_all(trial, address, held)
+        trial.happens("connections exhausted")
+        trial.pause(*HELD_SECONDS)
+    trial.wait_for_progress()
+
+
 def idle_in_transaction(trial: Trial) -> None:
-    """Lock rows that most transactions need, and leave the transaction open for some seconds."""
+    """Hold rows that most transactions need, again and again."""
     while not trial.is_over():
-        name = trial.rng.choice(list(HOT_ROWS))
-        with psycopg.connect(trial.system.address, application_name=OBSERVER) as session:
-            with suppress(psycopg.errors.DeadlockDetected):
-                session.execute("SET deadlock_timeout = '100ms'")  # iris' transactions win
-                session.execute(HOT_ROWS[name].encode())
-                trial.happens(f"locked {name}")
-                trial.pause(*HELD_SECONDS)
-            session.rollback()
-        trial.wait_for_progress()
+        hold_rows(trial)
+
+
+def hold_rows(trial: Trial) -> None:
+    """Lock rows that most transactions need, and leave the transaction open for some seconds."""
+    name = trial.rng.choice(list(HOT_ROWS))
+    with psycopg.connect(trial.system.address, application_name=OBSERVER) as session:
+        with suppress(psycopg.errors.DeadlockDetected):
+            session.execute("SET deadlock_timeout = '100ms'")  # it gives way to the transactions of iris
+            session.execute(HOT_ROWS[name].encode())
+            trial.happens(f"locked {name}")
+            trial.pause(*HELD_SECONDS)
+        session.rollback()
+    trial.wait_for_progress()
 
 
 def long_readers(trial: Trial) -> None:
@@ -91,12 +105,13 @@ def long_readers(trial: Trial) -> None:
 
 
 def _take_all(trial: Trial, address: str, held: ExitStack) -> None:
-    """Open connections until PostgreSQL refuses one."""
+    """Open connections until one is refused, or has to wait."""
     with suppress(psycopg.OperationalError):
         while True:
-            held.enter_context(psycopg.connect(address, application_name=OBSERVER))
+            held.enter_context(psycopg.connect(address, application_name=OBSERVER, connect_timeout=3))
             trial.happens("connections taken")
 
 
-def _end_sessions_of_iris(trial: Trial) -> int:
-    return len(trial.system.observer().execute(END_SESSIONS.encode()).fetchall())
+def _end(trial: Trial, statement: str) -> int:
+    """End sessions of iris; return how many."""
+    return len(trial.system.observer().execute(statement.encode()).fetchall())

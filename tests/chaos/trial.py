@@ -28,6 +28,8 @@ OPTIONS = {{ port = {port} }}
 call = ["far"]
 sms = ["far"]
 """
+BOOKED_AT_A_WRONG_TIME = """SELECT count(*) FROM accounts_creditentry
+                             WHERE abs(extract(epoch FROM now() - created_at)) > 7200"""
 LATE = "The campaign had not ended in time."
 TEXT = "Water comes at six."
 
@@ -169,6 +171,8 @@ class Trial:
                     FROM (SELECT credits, status, max(credits) OVER (PARTITION BY purpose) AS price
                             FROM telephony_delivery) priced) deliveries"""
         )
+        if booked := system.query(BOOKED_AT_A_WRONG_TIME):
+            verdict.faults.append(f"{booked} entries of the ledger were booked at a wrong time.")
         verdict.ledger = system.manage("check_ledger", check=False)
         return verdict
 
