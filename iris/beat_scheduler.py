@@ -2,6 +2,7 @@
 
 import time
 from datetime import timedelta
+from typing import Any
 
 from celery.beat import Scheduler
 from django.core.exceptions import ImproperlyConfigured
@@ -31,7 +32,7 @@ class BeatScheduler(Scheduler):
         super().setup_schedule()
         self._make_all_due()
 
-    def tick(self, *args: object, **kwargs: object) -> float:
+    def tick(self, *args: Any, **kwargs: Any) -> float:
         """Send the next task that is due; return the seconds until the next call.
 
         Celery computes from the wall clock when a task is due. If that clock is set back by an hour, Celery would send
