@@ -42,7 +42,7 @@ def test_progress_shows_the_share_that_is_done_and_the_time_left(
 
     assert "Removing" in shown
     assert "100/200" in shown
-    assert re.search(r"100/200 +00:00:\d\d", shown)
+    assert re.search(r"100/200 +00:\d\d:\d\d", shown)
     assert "200/200" in terminal.getvalue()
 
 
