@@ -21,7 +21,7 @@ help:
 	@echo "make field     run the extended tests with large counts, before a release"
 	@echo "make bench     measure the figures of benchmarks/results (BENCH_ARGS='--scale 0.1 runs')"
 	@echo "make load      measure the API beside a campaign: 20 requests and a login a second (LOAD_ARGS='--scale 0.1')"
-	@echo "make chaos     kill and restart all processes during a campaign (CHAOS_ARGS='--times 3')"
+	@echo "make chaos     let processes die, or other things fail, during a campaign (CHAOS_ARGS='--scenario all --times 3')"
 	@echo "make check     lint, format, spelling, types, import rules, migrations, documents, licences"
 	@echo "make docs      build the site of docs/ into build/docs"
 	@echo "make lock      update requirements/*.txt from requirements/*.in"

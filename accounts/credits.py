@@ -183,7 +183,7 @@ def capture_many(*, captures: Sequence[Capture]) -> Decimal:
         cursor.execute(LOCK_HOLDS, [hold_ids])
         if cursor.rowcount != len(hold_ids):
             raise NotFound("Credits cannot be captured: the hold does not exist.")
-        cursor.execute(_BOOK_CAPTURES, [timezone.now(), given])
+        cursor.execute(_BOOK_CAPTURES, [given])
         booked: dict[int, Decimal] = dict(cursor.fetchall())
         if booked:
             cursor.execute(_TAKE_FROM_HOLDS, [list(booked), list(booked.values())])
@@ -238,11 +238,11 @@ def release_many(*, causes: Mapping[int, str]) -> Decimal:
         cursor.execute(LOCK_HOLDS, [hold_ids])
         # Lock the accounts in id order as well, because one call may pay several of them.
         cursor.execute(LOCK_ACCOUNTS_OF_HOLDS, [hold_ids])
-        cursor.execute(_BOOK_RELEASES, [timezone.now(), hold_ids, [causes[pk] for pk in hold_ids]])
+        cursor.execute(_BOOK_RELEASES, [hold_ids, [causes[pk] for pk in hold_ids]])
         released: defaultdict[int, Decimal] = defaultdict(Decimal)
         for account_id, amount in cursor.fetchall():
             released[account_id] += amount
-        cursor.execute(_CLOSE_HOLDS, [timezone.now(), hold_ids])
+        cursor.execute(_CLOSE_HOLDS, [hold_ids])
         if released:
             cursor.execute(_PAY_ACCOUNTS, [list(released), list(released.values())])
     return sum(released.values(), Decimal(0))
@@ -259,7 +259,8 @@ _BOOK_RELEASES = """
     INSERT INTO accounts_creditentry
            (user_id, hold_id, kind, amount, balance_delta, held_delta, cause, note, created_at)
     SELECT held.user_id, held.id, 'release', held.amount - held.captured - held.released,
-           held.amount - held.captured - held.released, held.captured + held.released - held.amount, given.cause, '', %s
+           held.amount - held.captured - held.released, held.captured + held.released - held.amount, given.cause, '',
+           statement_timestamp()
       FROM unnest(%s::bigint[], %s::text[]) AS given (hold_id, cause)
       JOIN accounts_credithold held ON held.id = given.hold_id
      WHERE held.captured + held.released < held.amount
@@ -267,7 +268,8 @@ _BOOK_RELEASES = """
 """
 
 _CLOSE_HOLDS = """
-    UPDATE accounts_credithold SET released = amount - captured, closed_at = coalesce(closed_at, %s) WHERE id = ANY(%s)
+    UPDATE accounts_credithold SET released = amount - captured, closed_at = coalesce(closed_at, statement_timestamp())
+     WHERE id = ANY(%s)
 """
 
 _PAY_ACCOUNTS = """
@@ -279,7 +281,8 @@ _BOOK_CAPTURES = """
     WITH booked AS (
         INSERT INTO accounts_creditentry
                (user_id, hold_id, kind, amount, balance_delta, held_delta, cause, note, created_at)
-        SELECT held.user_id, held.id, 'capture', given.amount, 0, -given.amount, given.cause, '', %s
+        SELECT held.user_id, held.id, 'capture', given.amount, 0, -given.amount, given.cause, '',
+               statement_timestamp()
           FROM json_to_recordset(%s) AS given (hold_id bigint, amount numeric, cause text)
           JOIN accounts_credithold held ON held.id = given.hold_id
             ON CONFLICT (kind, cause) DO NOTHING

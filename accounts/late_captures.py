@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from django.db import connection, transaction
-from django.utils import timezone
 
 from accounts.credits import LOCK_ACCOUNTS_OF_HOLDS, LOCK_HOLDS, Capture, capture_many
 
@@ -79,7 +78,7 @@ def capture_late(
                     if one.charged
                 ]
             )
-            cursor.execute(_BOOK_HOLDS, [timezone.now(), given])
+            cursor.execute(_BOOK_HOLDS, [given])
             by_hold = {pk: amount for pk, amount in charged.items() if amount}
             cursor.execute(_ENLARGE_HOLDS, [list(by_hold), list(by_hold.values())])
             cursor.execute(_CHARGE_USERS, [list(by_hold), list(by_hold.values())])
@@ -107,7 +106,8 @@ _HOLDS = """
 _BOOK_HOLDS = """
     INSERT INTO accounts_creditentry
            (user_id, hold_id, kind, amount, balance_delta, held_delta, cause, note, created_at)
-    SELECT held.user_id, held.id, 'hold', given.amount, -given.amount, given.amount, given.cause, 'reported late', %s
+    SELECT held.user_id, held.id, 'hold', given.amount, -given.amount, given.amount, given.cause, 'reported late',
+           statement_timestamp()
       FROM json_to_recordset(%s) AS given (hold_id bigint, amount numeric, cause text)
       JOIN accounts_credithold held ON held.id = given.hold_id
 """

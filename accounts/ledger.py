@@ -5,14 +5,16 @@ balances and holds again from the entries, and compares the results.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from accounts.models import LedgerCheckResult
+from iris.progress import Advance, silent
 
-# One statement, so that all parts see the same snapshot while credits move.
-_CHECK = """
+# Used by each of the statements below. PostgreSQL computes only the parts that the statement refers to.
+_SUMS = """
 WITH entries AS (
     SELECT user_id, count(*) AS number, sum(balance_delta) AS balance, sum(held_delta) AS held
       FROM accounts_creditentry GROUP BY user_id
@@ -41,6 +43,8 @@ WITH entries AS (
            coalesce(b.released, 0) AS entries_released
       FROM accounts_credithold h LEFT JOIN booked b ON b.hold_id = h.id
 )
+"""
+_OF_ACCOUNTS = """
 SELECT NULL AS whose, 'accounts' AS what, count(*)::numeric AS stored, NULL::numeric AS from_entries FROM accounts
 UNION ALL SELECT NULL, 'entries', coalesce(sum(number), 0), NULL FROM accounts
 UNION ALL SELECT name, 'balance', balance, entries_balance FROM accounts WHERE balance <> entries_balance
@@ -48,7 +52,9 @@ UNION ALL SELECT name, 'open holds', open, entries_held FROM accounts WHERE open
 UNION ALL SELECT name, 'balance and open holds', balance + open, entries_balance + entries_held
             FROM accounts WHERE balance + open <> entries_balance + entries_held
 UNION ALL SELECT name, 'negative balance', balance, entries_balance FROM accounts WHERE balance < 0
-UNION ALL SELECT 'hold ' || cause, 'amount', amount, entries_amount
+"""
+_OF_HOLDS = """
+SELECT 'hold ' || cause AS whose, 'amount' AS what, amount AS stored, entries_amount AS from_entries
             FROM details WHERE amount <> entries_amount
 UNION ALL SELECT 'hold ' || cause, 'captured', captured, entries_captured
             FROM details WHERE captured <> entries_captured
@@ -63,11 +69,14 @@ UNION ALL SELECT 'hold ' || cause, 'closed', amount - captured - released,
 UNION ALL SELECT 'hold ' || h.cause, 'entry of another account', 0, e.amount
             FROM accounts_creditentry e JOIN accounts_credithold h ON h.id = e.hold_id
            WHERE h.user_id <> e.user_id
-UNION ALL SELECT 'transfer ' || coalesce(name, 'without a name'), 'one side', amount, sum
-            FROM transfers WHERE name IS NULL OR number <> 2 OR sum <> 0 OR accounts <> 2 OR NOT mutual
 UNION ALL SELECT 'hold ' || b.hold_id, 'missing', 0, b.held
             FROM booked b WHERE NOT EXISTS (SELECT FROM accounts_credithold h WHERE h.id = b.hold_id)
 """
+_OF_TRANSFERS = """
+SELECT 'transfer ' || coalesce(name, 'without a name'), 'one side', amount, sum
+  FROM transfers WHERE name IS NULL OR number <> 2 OR sum <> 0 OR accounts <> 2 OR NOT mutual
+"""
+PARTS = (_OF_ACCOUNTS, _OF_HOLDS, _OF_TRANSFERS)
 
 _SENTENCES = {
     "balance": "the balance is {stored:f}, but its entries add up to {from_entries:f}",
@@ -96,11 +105,21 @@ class LedgerCheck:
     differences: tuple[str, ...]
 
 
-def check_ledger() -> LedgerCheck:
-    """Compare every balance and every hold with its entries. Changes nothing."""
-    with connection.cursor() as cursor:
-        cursor.execute(_CHECK)
-        rows = cursor.fetchall()
+def check_ledger(*, advance: Advance = silent) -> LedgerCheck:
+    """Compare every balance and every hold with its entries. Changes nothing.
+
+    `advance` is called with 1 after each of the PARTS. All parts see the same snapshot while credits move, unless the caller
+    has begun a transaction.
+    """
+    rows: list[tuple[Any, ...]] = []
+    is_ours = not connection.in_atomic_block
+    with transaction.atomic(), connection.cursor() as cursor:
+        if is_ours:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        for part in PARTS:
+            cursor.execute(_SUMS + part)
+            rows += cursor.fetchall()
+            advance(1)
     counts = {what: int(number) for whose, what, number, _ in rows if whose is None}
     differences = (row for row in rows if row[0] is not None)
     return LedgerCheck(

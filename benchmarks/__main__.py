@@ -16,6 +16,7 @@ from importlib import import_module
 from pathlib import Path
 
 from benchmarks.table import Row, as_markdown
+from iris.progress import progress
 
 SECTIONS = [
     "imports",
@@ -50,11 +51,14 @@ def main() -> int:
     if unknown := set(arguments.sections) - set(SECTIONS):
         parser.error(f"there is no section {', '.join(sorted(unknown))}")
     rows: list[Row] = []
-    for section in arguments.sections or SECTIONS:
-        print(f"measuring {section} …", file=sys.stderr, flush=True)
-        section_rows: list[Row] = import_module(f"benchmarks.{section}").measure(arguments.scale)
-        print(as_markdown(section_rows), file=sys.stderr, flush=True)
-        rows += section_rows
+    sections = arguments.sections or SECTIONS
+    with progress("Measuring", total=len(sections)) as advance:
+        for section in sections:
+            print(f"measuring {section} …", file=sys.stderr, flush=True)
+            section_rows: list[Row] = import_module(f"benchmarks.{section}").measure(arguments.scale)
+            print(as_markdown(section_rows), file=sys.stderr, flush=True)
+            rows += section_rows
+            advance(1)
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()} {platform.machine()}"
     head = f"{date.today()} · {machine} · scale {arguments.scale:g}"
     print(f"{head}\n\n{as_markdown(rows)}")

@@ -202,9 +202,9 @@ def copy_migrated_database(home: Path) -> None:
             lock.write("migrated")
             lock.flush()
         copy = server.folder_of(home)
-        if copy.exists():
+        if (copy / "data").exists():
             return
-        copy.mkdir(parents=True)
+        copy.mkdir(parents=True, exist_ok=True)
         # `-a` keeps the owner: when root runs the tests, PostgreSQL runs as another user.
         subprocess.run(["cp", "-a", str(folder / "data"), str(copy / "data")], check=True)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import chaos, drills
+from tests.chaos import drills, kills
 from tests.conftest import require_program
 from tests.scale import at_scale
 
@@ -14,7 +14,7 @@ from tests.scale import at_scale
 @pytest.mark.field
 def test_random_kills_and_restarts_neither_lose_nor_duplicate_nor_miscount_deliveries(tmp_path: Path) -> None:
     require_program("redis-server")
-    figures = chaos.run(
+    figures = kills.run(
         at_scale(300, 5000),
         seed=7,
         home=tmp_path,

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Now
 
 from accounts.models.accounts import MONEY_DIGITS, MONEY_PLACES, Account
 
@@ -111,7 +112,9 @@ class CreditEntry(models.Model):
         db_constraint=False,
         help_text="The other account of a transfer.",
     )
-    created_at = models.DateTimeField(auto_now_add=True)
+    # By the database's clock, because statements close days by it: a process with a wrong clock must not book into a day
+    # that is closed.
+    created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         ordering = ("-id",)

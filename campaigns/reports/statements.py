@@ -136,9 +136,17 @@ def close_days(*, now: datetime | None = None) -> Iterator[date]:
 
     Idempotent, and safe to run several times at once: of two processes, one closes the day.
     """
-    settled = (now or timezone.now()) - SETTLING
+    settled = (now or _database_time()) - SETTLING
     while (day := _close_next(settled)) is not None:
         yield day
+
+
+def _database_time() -> datetime:
+    """Return the time of the clock by which entries are booked. A process with a wrong clock must not close today."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement_timestamp()")
+        (now,) = cursor.fetchone()
+    return now  # type: ignore[no-any-return]
 
 
 def _close_next(settled: datetime) -> date | None:

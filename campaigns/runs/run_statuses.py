@@ -87,7 +87,7 @@ def _started() -> Case:
 
 def start_due() -> int:
     """Start the scheduled runs that are due. Return how many."""
-    return Run.objects.filter(status=RunStatus.SCHEDULED, starts_at__lte=timezone.now()).update(
+    return Run.objects.filter(status=RunStatus.SCHEDULED, starts_at__lte=Now()).update(
         status=RunStatus.RUNNING
     )
 

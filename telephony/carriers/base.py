@@ -6,18 +6,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ClassVar, Protocol
 
 from django.core.exceptions import ImproperlyConfigured
 
 from telephony.call_scripts import Script, SurveyResponse
+from telephony.carriers.validity import Validity
 from telephony.models import Cause, Channel, DeliveryStatus
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Submission:
     """One call or SMS that the engine hands to a carrier. The carrier must not send it after `valid_until`.
+
+    `valid_until` is a time of the database's clock. A carrier that sends from this process asks `seconds_left` instead.
 
     A `script` means that the recording asks survey questions. It says when each step begins and ends in the recording
     (`telephony.call_scripts`). `sender` is the approved sender of an SMS (`telephony.senders`): a name, a number in E.164 or
@@ -35,7 +38,14 @@ class Submission:
     attempt: int
     owner_id: int
     valid_until: datetime
+    validity: Validity | None = None
     script: Script = ()
+
+    def seconds_left(self) -> float:
+        """Return for how many seconds the carrier may still send it, whatever the clock of this machine shows."""
+        if self.validity is not None:
+            return self.validity.seconds_left()
+        return (self.valid_until - datetime.now(UTC)).total_seconds()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

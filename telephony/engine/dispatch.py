@@ -209,7 +209,7 @@ class Dispatcher:
             self.next_claim_at = now + HORIZON / 2
             return claim.wait
         departures = [
-            Departure(slot, delivery, claim.valid_until, now, closes_at)
+            Departure(slot, delivery, claim.valid_until, now, closes_at, claim.validity)
             for slot, delivery, closes_at in zip(claim.slots, claim.deliveries, claim.closing, strict=True)
         ]
         self.attempts |= {delivery.id: delivery.attempts for delivery in claim.deliveries}

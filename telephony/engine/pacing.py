@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import connection, transaction
 
+from telephony.carriers.validity import Validity
 from telephony.engine import circuit_breaker, lifecycle, restore_hold
 from telephony.engine.lifecycle import Claimed
 from telephony.engine.pace_setting import effective
@@ -105,6 +106,7 @@ class Claim:
 
     deliveries: list[Claimed] = field(default_factory=list)
     valid_until: datetime = datetime.max
+    validity: Validity | None = None
     slots: list[float] = field(default_factory=list)
     closing: list[float] = field(default_factory=list)
     wait: float | None = None
@@ -163,6 +165,7 @@ def claim(
         # Checked with the row locked: `hold_everything` waits for these locks, so that no claim misses the hold.
         if restore_hold.is_held():
             return Claim()
+        validity = Validity.begin(settings.IRIS_LEASE_SECONDS)
         # Read the time only now, because the statement may have waited for the lock.
         cursor.execute("SELECT clock_timestamp()")
         now = cursor.fetchone()[0]
@@ -228,6 +231,7 @@ def claim(
     return Claim(
         deliveries=claimed,
         valid_until=now + timedelta(seconds=settings.IRIS_LEASE_SECONDS),
+        validity=validity,
         slots=[first + step * index for index in range(len(claimed))],
         closing=[
             math.inf if one.not_after is None else arrival + (one.not_after - now).total_seconds()

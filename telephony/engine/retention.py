@@ -9,6 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 
+from iris.progress import Advance, silent
 from telephony.models import FINAL, Delivery, InboundMessage, Purpose, SeedSms
 
 CHUNK = 1000  # rows per transaction
@@ -35,8 +36,11 @@ def old_inbound_messages(before: datetime) -> QuerySet[InboundMessage]:
     return InboundMessage.objects.filter(received_at__lt=before)
 
 
-def remove_in_chunks(rows: QuerySet[Any], *, dry_run: bool) -> int:
-    """Delete these rows and everything that depends on them, in chunks. Return their number; a dry run only counts."""
+def remove_in_chunks(rows: QuerySet[Any], *, dry_run: bool, advance: Advance = silent) -> int:
+    """Delete these rows and everything that depends on them, in chunks. Return their number; a dry run only counts.
+
+    `advance` is called after each chunk with the number of rows in it.
+    """
     if dry_run:
         return rows.count()
     removed = 0
@@ -45,4 +49,5 @@ def remove_in_chunks(rows: QuerySet[Any], *, dry_run: bool) -> int:
             # Only the ids: Django reads the rows first if others depend on them, and most of a delivery is its text.
             rows.model._default_manager.filter(pk__in=chunk).only("pk").delete()
         removed += len(chunk)
+        advance(len(chunk))
     return removed

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from telephony.call_scripts import load
 from telephony.carriers.base import Carrier, Later, Rejected, Result, Submission, Unknown
 from telephony.carriers.errors import CarrierError, Misconfigured, OutOfFunds, Throttled, Unreachable
+from telephony.carriers.validity import Validity
 from telephony.engine import circuit_breaker
 from telephony.engine.lifecycle import Claimed
 from telephony.models import Cause, Channel, PauseCause
@@ -38,6 +39,7 @@ class Departure:
     valid_until: datetime
     claimed_at: float
     closes_at: float = math.inf
+    validity: Validity | None = None
 
 
 class Submitted(NamedTuple):
@@ -75,7 +77,7 @@ def prepare(departures: Sequence[Departure]) -> tuple[list[Result], list[Submiss
                 Later(key=str(departure.delivery.id), seconds=0, text="Its calling hours are over")
             )
         else:
-            batch.append(_submission(departure.delivery, valid_until=departure.valid_until))
+            batch.append(_submission(departure))
     return refused, batch
 
 
@@ -110,7 +112,8 @@ def conclude(
     return results, circuit_breaker.note_results(carrier, results)
 
 
-def _submission(delivery: Claimed, *, valid_until: datetime) -> Submission:
+def _submission(departure: Departure) -> Submission:
+    delivery = departure.delivery
     return Submission(
         key=str(delivery.id),
         channel=Channel(delivery.channel),
@@ -122,7 +125,8 @@ def _submission(delivery: Claimed, *, valid_until: datetime) -> Submission:
         audio_seconds=delivery.audio_seconds,
         attempt=delivery.attempts,
         owner_id=delivery.owner_id,
-        valid_until=valid_until,
+        valid_until=departure.valid_until,
+        validity=departure.validity,
         script=load(delivery.script),
     )
 

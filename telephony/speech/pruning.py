@@ -12,7 +12,8 @@ If speech is pruned too early, it is spoken again on demand. An upload that a ca
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -23,6 +24,7 @@ from django.db import connection, transaction
 from django.db.models import ManyToOneRel, Model, Q
 from django.utils import timezone
 
+from iris.progress import Advance, unseen
 from telephony.models import FINAL, Audio, Delivery
 from telephony.speech import store
 
@@ -54,18 +56,29 @@ class Cutoffs(NamedTuple):
         return Q(used_at__lte=self.recordings) | Q(is_trial=True, used_at__lte=self.trials)
 
 
-def prune(*, dry_run: bool = False, days: int | None = None) -> PruneResult:
-    """Remove all unneeded recordings. Safe to run at any time and in several processes at once."""
+def prune(
+    *,
+    dry_run: bool = False,
+    days: int | None = None,
+    shown: Callable[[int], AbstractContextManager[Advance]] = unseen,
+) -> PruneResult:
+    """Remove all unneeded recordings. Safe to run at any time and in several processes at once.
+
+    `shown` gets the number of recordings with files, and returns a context in which the progress is shown.
+    """
     result = PruneResult()
     now = timezone.now()
     cutoffs = Cutoffs(
         now - timedelta(days=settings.IRIS_KEEP_AUDIO_DAYS if days is None else days), now - TRIAL_RETENTION
     )
     files = _files_by_name()
-    for chunk in _unneeded_ids(cutoffs):
-        _remove(chunk, cutoffs, files, result, dry_run=dry_run)
-    for path in _orphan_files(files):
-        _remove_file(path, result, dry_run=dry_run)
+    with shown(len(files)) as advance:
+        for chunk in _unneeded_ids(cutoffs):
+            _remove(chunk, cutoffs, files, result, dry_run=dry_run)
+            advance(len(chunk))
+        for path in _orphan_files(files):
+            _remove_file(path, result, dry_run=dry_run)
+            advance(1)
     return result
 
 

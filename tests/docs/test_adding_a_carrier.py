@@ -72,7 +72,7 @@ def test_carrier_docs_name_the_fields_that_need_work(field: str) -> None:
 
 
 # These modules are shared by all carriers, or list all carriers.
-SHARED = {"base", "callbacks", "errors", "http", "records", "refusals", "registry"}
+SHARED = {"base", "callbacks", "errors", "http", "records", "refusals", "registry", "validity"}
 CARRIERS = {path.stem for path in (ROOT / "telephony" / "carriers").glob("[a-z]*")} - SHARED
 # The models and the admin of telephony include the tables of carriers. The messages of test twins are in one of them, and
 # people's data is erased there, too. `sandbox_phone` acts as the recipients of the sandbox.

@@ -3,14 +3,16 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from accounts.ledger import check_ledger, store
+from accounts.ledger import PARTS, check_ledger, store
+from iris.progress import progress
 
 
 class Command(BaseCommand):
     help = "Checks that the ledger explains every credit. Exits with 1 if it finds a difference."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        checked = check_ledger()
+        with progress("Checking", total=len(PARTS)) as advance:
+            checked = check_ledger(advance=advance)
         store(checked)
         for difference in checked.differences:
             self.stderr.write(difference)

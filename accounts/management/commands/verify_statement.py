@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from accounts import services, statements
 from accounts.models import Account, Statement
 from iris.errors import IrisError
+from iris.progress import progress
 
 
 class Command(BaseCommand):
@@ -31,11 +32,13 @@ class Command(BaseCommand):
             differences += 1
             self.stderr.write(sentence)
         checked = 0
-        for one in accounts:
-            checked += 1
-            for sentence in statements.verify(one):
-                differences += 1
-                self.stderr.write(f"account {one.pk} {one.name}, {sentence}")
+        with progress("Checking", total=len(accounts)) as advance:
+            for one in accounts:
+                checked += 1
+                for sentence in statements.verify(one):
+                    differences += 1
+                    self.stderr.write(f"account {one.pk} {one.name}, {sentence}")
+                advance(1)
         if differences:
             self.stderr.write(f"statements wrong: {differences} differences")
             sys.exit(1)

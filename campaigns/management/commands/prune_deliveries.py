@@ -8,6 +8,7 @@ from django.core.management import BaseCommand, CommandError
 
 from campaigns.recipients.leftovers import remove_leftover_sheets
 from campaigns.retention import prune
+from iris.progress import shown_as
 
 
 class Command(BaseCommand):
@@ -32,7 +33,7 @@ class Command(BaseCommand):
         if not days:
             self.stdout.write("Nothing is removed: IRIS_KEEP_DELIVERIES_DAYS is 0, which keeps everything.")
             return
-        done = prune(days=days, dry_run=dry_run)
+        done = prune(days=days, dry_run=dry_run, shown=shown_as("Removing"))
         verb = "Would remove" if dry_run else "Removed"
         of_carriers = "".join(f", {count:,} {kind}" for kind, count in done.carrier_records.items())
         self.stdout.write(

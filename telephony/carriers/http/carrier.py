@@ -15,7 +15,6 @@ from importlib.util import find_spec
 from typing import Any, ClassVar
 
 from django.core.exceptions import ImproperlyConfigured
-from django.utils import timezone
 
 from telephony.carriers.base import (
     Accepted,
@@ -156,7 +155,7 @@ class HttpCarrier(ConcurrentCarrier):
     async def _submit(self, one: Submission, request: ApiRequest | Result) -> Outcome:
         if not isinstance(request, ApiRequest):
             return request
-        seconds = (one.valid_until - timezone.now()).total_seconds()
+        seconds = one.seconds_left()
         if seconds <= 0:
             return Later(key=one.key, seconds=0, text="Came after its validity had ended.")
         sent_at = time.monotonic()

@@ -12,14 +12,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from datetime import datetime
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import InterfaceError, OperationalError
-from django.utils import timezone
 
 from telephony.carriers.base import (
     Later,
@@ -78,11 +76,11 @@ class SipCarrier(SessionCarrier):
         if self._stack is None:
             raise Unreachable("The trunk is not open.")
         results: list[Result] = []
-        requests: list[tuple[CallRequest, datetime]] = []
+        requests: list[tuple[CallRequest, Submission]] = []
         unreadable: list[Exception] = []
         for one in batch:
             try:
-                requests.append((self._request_of(one), one.valid_until))
+                requests.append((self._request_of(one), one))
             except (OperationalError, InterfaceError) as error:  # no call of this batch was made yet
                 raise Unreachable("The database is unavailable.") from error
             except RecordingGone as error:
@@ -99,11 +97,13 @@ class SipCarrier(SessionCarrier):
                 len(unreadable),
                 unreadable[0],
             )
-        now = timezone.now()  # checked again, because reading the recordings may have taken long
+        # Checked again, because reading the recordings may have taken long.
+        valid = [call for call, one in requests if one.seconds_left() > 0]
         text = "The submission came after its time limit."
         # Retry behind other calls, because it may be this call's own recording that is slow to read.
-        results += [Later(key=one.key, seconds=1.0, text=text) for one, until in requests if until <= now]
-        if valid := [one for one, until in requests if until > now]:
+        keys = {call.key for call in valid}
+        results += [Later(key=one.key, seconds=1.0, text=text) for _, one in requests if one.key not in keys]
+        if valid:
             results += [_result(one, sent) for one, sent in zip(valid, self._stack.dial(valid), strict=True)]
         return results
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -71,8 +71,8 @@ class SubmitSmEncoder:
                 replacing = encode(bodies[0], replace_if_present_flag=1).encode()
         except (ValueError, OverflowError, smpp34.SmppError, phonenumbers.NumberParseException) as error:
             raise Unsendable(f"SMPP cannot carry it: {error}") from error
-        # The lease ends at `valid_until`. Another attempt may send the rest after that.
-        left = (one.valid_until - datetime.now(UTC)).total_seconds()
+        # The lease ends when the validity does. Another attempt may send the rest after that.
+        left = one.seconds_left()
         return OutgoingSms(
             key=one.key,
             attempt=one.attempt,

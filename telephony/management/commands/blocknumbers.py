@@ -1,11 +1,9 @@
-import sys
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from iris.errors import IrisError
+from iris.management.import_files import opened
 from telephony.optouts.blocked import import_blocked, unblock
 
 
@@ -31,11 +29,7 @@ class Command(BaseCommand):
                 )
                 return
             assert file is not None
-            with ExitStack() as stack:
-                try:
-                    stream = sys.stdin.buffer if file == "-" else stack.enter_context(Path(file).open("rb"))
-                except OSError as error:
-                    raise CommandError(f"{file} cannot be read: {error.strerror}") from error
+            with opened(file) as stream:
                 self.stdout.write(f"{import_blocked(file=stream):,} numbers are blocked for all accounts.")
         except IrisError as error:
             raise CommandError(error.message) from error

@@ -1,11 +1,9 @@
-import sys
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from iris.errors import IrisError
+from iris.management.import_files import opened
 from telephony.inventory.imports import NEEDED, OPTIONAL, import_numbers
 
 
@@ -24,11 +22,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, file: str, update: bool, **options: Any) -> None:
-        with ExitStack() as stack:
-            try:
-                stream = sys.stdin.buffer if file == "-" else stack.enter_context(Path(file).open("rb"))
-            except OSError as error:
-                raise CommandError(f"{file} cannot be read: {error.strerror}") from error
+        with opened(file) as stream:
             try:
                 done = import_numbers(file=stream, updates=update)
             except IrisError as error:

@@ -1,12 +1,10 @@
-import sys
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from iris.errors import IrisError
+from iris.management.import_files import opened
 from telephony.models import Tariff
 from telephony.tariffs.imports import COLUMNS, import_prices
 
@@ -24,11 +22,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, file: str, tariff: str, create: bool, replace: bool, **options: Any) -> None:
         name = tariff.strip()
-        with ExitStack() as stack:
-            try:
-                stream = sys.stdin.buffer if file == "-" else stack.enter_context(Path(file).open("rb"))
-            except OSError as error:
-                raise CommandError(f"{file} cannot be read: {error.strerror}") from error
+        with opened(file) as stream:
             try:
                 with transaction.atomic():
                     done = import_prices(tariff=_chosen(name, create=create), file=stream, replaces=replace)

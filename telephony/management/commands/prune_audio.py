@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management import BaseCommand
 
+from iris.progress import shown_as
 from telephony.speech.pruning import prune
 
 
@@ -21,7 +22,11 @@ class Command(BaseCommand):
         parser.add_argument("--days", type=int, help="use this instead of IRIS_KEEP_AUDIO_DAYS; at least 2")
 
     def handle(self, *args: Any, dry_run: bool, days: int | None, **options: Any) -> None:
-        done = prune(dry_run=dry_run, days=None if days is None else max(2, days))
+        done = prune(
+            dry_run=dry_run,
+            days=None if days is None else max(2, days),
+            shown=shown_as("Removing recordings"),
+        )
         verb = "Would remove" if dry_run else "Removed"
         self.stdout.write(
             f"{verb} {done.recordings:,} recordings: {done.files:,} files, {done.bytes / 2**20:,.1f} MB."

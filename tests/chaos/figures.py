@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.chaos import System
+    from tests.chaos.system import System
 
 # The expected outcome for each last four digits, by the sandbox's table.
 EXPECTED = {
@@ -18,7 +18,7 @@ EXPECTED = {
 }
 
 
-# How often each is called, by the rule of retries (tests/chaos.py). All others are called once.
+# How often each is called, by the rule of retries (tests/chaos/kills.py). All others are called once.
 TRIES = {"9901": 3, "9902": 3, "9903": 3}
 
 

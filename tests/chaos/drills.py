@@ -17,12 +17,12 @@ import httpx
 from tests.live import wait_for
 
 if TYPE_CHECKING:
-    from tests.chaos import System
+    from tests.chaos.system import System
 
 ENDED = "SELECT count(*) FROM telephony_delivery WHERE status >= 100"
 LIVE_RUNS = "SELECT count(*) FROM campaigns_run WHERE finished_at IS NULL"
 END_SESSIONS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                   WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"""
+                   WHERE backend_type = 'client backend' AND application_name <> 'observer'"""
 ROUNDS = 3  # rounds of requests within each drill
 
 
