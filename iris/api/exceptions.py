@@ -191,12 +191,12 @@ def _later(message: str) -> Failure:
 
 def _unauthenticated(code: str) -> str:
     if code == "not_authenticated":
-        return "Log in first, and send the access token as: Authorization: Bearer <token>."
+        return "Log in first, and send the access token, or an API key, as: Authorization: Bearer <token>."
     if code == "user_inactive":
         return "This account is switched off. Ask the operator of this server."
     if code == "bad_authorization_header":
         return "The Authorization header cannot be read. It must be: Authorization: Bearer <token>."
-    return "The access token is invalid or has expired. Refresh it or log in again."
+    return "The access token or API key is invalid or has expired. Refresh the token, log in again, or use a valid key."
 
 
 def _retry_after(wait: float | None) -> dict[str, str]:

@@ -44,21 +44,29 @@ class Keys(serializers.Serializer[Any]):
     keys = Text(max_length=sandbox_phone.MAX_KEYS)
 
 
-def _percent() -> serializers.IntegerField:
-    return serializers.IntegerField(required=False, min_value=0, max_value=100)
+def _whole_number(largest: int) -> serializers.IntegerField:
+    kinds = ("invalid", "min_value", "max_value", "max_string_length")
+    return serializers.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=largest,
+        error_messages=dict.fromkeys(kinds, f"This must be a whole number from 0 to {largest}."),
+    )
 
 
 class NewFaults(serializers.Serializer[Any]):
-    """The faults of the sandbox. Those that are not sent are switched off."""
+    """The faults of the sandbox. Those that are not sent are switched off, so a misspelt name is refused."""
 
-    busy = _percent()
-    lost = _percent()
-    throttled = _percent()
-    latency_seconds = serializers.IntegerField(
-        required=False, min_value=0, max_value=fates.MAX_LATENCY_SECONDS
-    )
+    busy = _whole_number(100)
+    lost = _whole_number(100)
+    throttled = _whole_number(100)
+    latency_seconds = _whole_number(fates.MAX_LATENCY_SECONDS)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if unknown := sorted(set(self.initial_data) - set(self.fields)):
+            raise serializers.ValidationError(
+                {unknown[0]: f"This is not known here. The faults are {', '.join(self.fields)}."}
+            )
         shares = sum(attrs.get(name, 0) for name in ("busy", "lost", "throttled"))
         if shares > 100:
             raise serializers.ValidationError(

@@ -20,6 +20,7 @@ from telephony.media import audio_url
 from telephony.models import Audio, Channel, SandboxMessage
 
 MAX_ROWS = 1000
+PARAMETERS = ("to", "channel", "since", "limit", "wait")
 
 
 @csrf_exempt
@@ -64,11 +65,14 @@ def inbox(request: HttpRequest) -> HttpResponse:
 
 
 def _filtered(request: HttpRequest, *, owner_id: int | None = None) -> QuerySet[SandboxMessage]:
+    if unknown := sorted(set(request.GET) - set(PARAMETERS)):
+        # Without its misspelt filter, a test would get the message of another recipient.
+        raise ValueError(f"{unknown[0][:50]} is not known here. The parameters are {', '.join(PARAMETERS)}.")
     rows = visible(owner_id).order_by("-id")
     if to := storable(request.GET.get("to", "")):
         # A "+" in a query string reads as a space.
         rows = rows.filter(to__endswith=to.strip().lstrip("+"))
-    if channel := request.GET.get("channel"):
+    if channel := request.GET.get("channel", "").lower():
         if channel not in Channel.values:
             raise ValueError(f"channel must be one of {', '.join(Channel.values)}.")
         rows = rows.filter(channel=channel)
