@@ -65,6 +65,7 @@ STORAGE_ERRNOS = {
 }
 NO_TEMPORARY_FOLDER = "No usable temporary directory"  # Python's message if all temporary folders are full
 READ_ONLY_STATES = {READ_ONLY, "53100"}  # 53100: disk_full
+BAD_CREDENTIAL = "The access token or API key is invalid or has expired. Refresh the token, log in again or use another key."
 NOT_FOUND = "This does not exist, or belongs to another account."
 CHALLENGE = 'Bearer realm="api"'
 
@@ -196,7 +197,7 @@ def _unauthenticated(code: str) -> str:
         return "This account is switched off. Ask the operator of this server."
     if code == "bad_authorization_header":
         return "The Authorization header cannot be read. It must be: Authorization: Bearer <token>."
-    return "The access token or API key is invalid or has expired. Refresh the token, log in again, or use a valid key."
+    return BAD_CREDENTIAL
 
 
 def _retry_after(wait: float | None) -> dict[str, str]:

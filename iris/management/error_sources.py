@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from iris import errors
-from iris.api.exceptions import NOT_FOUND, STATUS_OF_KIND
+from iris.api.exceptions import BAD_CREDENTIAL, NOT_FOUND, STATUS_OF_KIND
 from iris.api.openapi.errors import ErrorCode
 
 APPS = ("iris", "accounts", "webhooks", "telephony", "campaigns", "otp")
@@ -25,7 +25,6 @@ OTHER_PARTS = {
     "outbound",
 }
 VALUE = "…"
-BAD_CREDENTIAL = "The access token or API key is invalid or has expired. Refresh the token, log in again, or use a valid key."
 # The errors of REST framework, whose sentences are in `iris.api.exceptions`.
 OF_FRAMEWORK = {
     "authentication_failed": (401, BAD_CREDENTIAL),
