@@ -10,7 +10,7 @@ from accounts.models.people import RequestKind
 from accounts.permissions import KEY_SCOPES
 from campaigns.models import Campaign, Contact
 from telephony import people
-from telephony.models import Purpose, SeedSms
+from telephony.models import Purpose, SandboxMessage, SeedSms
 from tests.campaigns.lists.making import make_list, make_text_template
 from tests.campaigns.surveys.surveying import make_template
 from tests.factories import make_delivery
@@ -22,6 +22,17 @@ from tests.webhooks.making import make_endpoint
 def _make_seed_sms(owner: Account) -> int:
     delivery = make_delivery(owner=owner, purpose=Purpose.SEED)
     return SeedSms.objects.create(delivery=delivery.pk, owner=owner).pk
+
+
+def _make_sandbox_message(owner: Account) -> int:
+    return SandboxMessage.objects.create(
+        delivery_key="1",
+        channel="sms",
+        to="+9779841000001",
+        text="Namaste",
+        fate="completes",
+        owner_id=owner.pk,
+    ).pk
 
 
 def address_of(route: Route, campaign: Campaign, **others: int) -> str:
@@ -48,6 +59,7 @@ def ids_for(names: Iterable[str], campaign: Campaign, **others: int) -> dict[str
         "request_id": lambda: people.ask(account=owner, kind=RequestKind.EXPORT, number="9841000001").pk,
         "sender_id": lambda: make_sender("ACME", owner=owner).pk,
         "delivery_id": lambda: _make_seed_sms(owner),
+        "message_id": lambda: _make_sandbox_message(owner),
         "webhook_id": lambda: make_endpoint(owner).pk,
     }
     return {name: others[name] if name in others else ids[name]() for name in names}

@@ -65,6 +65,7 @@ STORAGE_ERRNOS = {
 }
 NO_TEMPORARY_FOLDER = "No usable temporary directory"  # Python's message if all temporary folders are full
 READ_ONLY_STATES = {READ_ONLY, "53100"}  # 53100: disk_full
+BAD_CREDENTIAL = "The access token or API key is invalid or has expired. Refresh the token, log in again or use another key."
 NOT_FOUND = "This does not exist, or belongs to another account."
 CHALLENGE = 'Bearer realm="api"'
 
@@ -191,12 +192,12 @@ def _later(message: str) -> Failure:
 
 def _unauthenticated(code: str) -> str:
     if code == "not_authenticated":
-        return "Log in first, and send the access token as: Authorization: Bearer <token>."
+        return "Log in first, and send the access token, or an API key, as: Authorization: Bearer <token>."
     if code == "user_inactive":
         return "This account is switched off. Ask the operator of this server."
     if code == "bad_authorization_header":
         return "The Authorization header cannot be read. It must be: Authorization: Bearer <token>."
-    return "The access token is invalid or has expired. Refresh it or log in again."
+    return BAD_CREDENTIAL
 
 
 def _retry_after(wait: float | None) -> dict[str, str]:

@@ -17,6 +17,7 @@ from django.urls import URLPattern, path, register_converter
 from django.utils import timezone
 from django.views import defaults
 from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.renderers import BaseRenderer, JSONRenderer
@@ -85,6 +86,13 @@ class ApiView(APIView):
         if isinstance(request.auth, Access):
             self._until_answered.enter_context(timezone.override(zone_of(request.auth.account)))
         idempotency.guard(self, request, self.retries)
+
+    def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        possible = ", ".join(name for name in self.allowed_methods if name not in ("HEAD", "OPTIONS"))
+        raise MethodNotAllowed(
+            request.method or "",
+            detail=f"{request.method} is not possible at this address. Send one of: {possible}.",
+        )
 
 
 def _in_zone(parts: Iterator[bytes], zone: tzinfo) -> Iterator[bytes]:
@@ -215,7 +223,10 @@ def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
     if not _is_api(request):
         return defaults.page_not_found(request, exception)
     return _plain_failure(
-        request, 404, "not_found", f"There is nothing at {request.path[:200]}. Check the address."
+        request,
+        404,
+        "not_found",
+        f"There is nothing at {request.path[:200]}. Check the address: /api/docs/ has all that there are.",
     )
 
 

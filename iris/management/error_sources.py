@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from iris import errors
-from iris.api.exceptions import NOT_FOUND, STATUS_OF_KIND
+from iris.api.exceptions import BAD_CREDENTIAL, NOT_FOUND, STATUS_OF_KIND
 from iris.api.openapi.errors import ErrorCode
 
 APPS = ("iris", "accounts", "webhooks", "telephony", "campaigns", "otp")
@@ -27,24 +27,24 @@ OTHER_PARTS = {
 VALUE = "…"
 # The errors of REST framework, whose sentences are in `iris.api.exceptions`.
 OF_FRAMEWORK = {
-    "authentication_failed": (401, "The access token is invalid or has expired. Refresh it or log in again."),
+    "authentication_failed": (401, BAD_CREDENTIAL),
     "bad_authorization_header": (
         401,
         "The Authorization header cannot be read. It must be: Authorization: Bearer <token>.",
     ),
-    "method_not_allowed": (405, f'Method "{VALUE}" not allowed.'),
+    "method_not_allowed": (405, f"{VALUE} is not possible at this address. Send one of: {VALUE}."),
     "not_authenticated": (
         401,
-        "Log in first, and send the access token as: Authorization: Bearer <token>.",
+        "Log in first, and send the access token, or an API key, as: Authorization: Bearer <token>.",
     ),
     "throttled": (429, f"Too many requests in a short time. Wait {VALUE} seconds and try again."),
-    "token_not_valid": (401, "The access token is invalid or has expired. Refresh it or log in again."),
+    "token_not_valid": (401, BAD_CREDENTIAL),
     "unsupported_media_type": (
         415,
         "Send the body as application/json, as a form or as multipart/form-data.",
     ),
     "user_inactive": (401, "This account is switched off. Ask the operator of this server."),
-    "user_not_found": (401, "The access token is invalid or has expired. Refresh it or log in again."),
+    "user_not_found": (401, BAD_CREDENTIAL),
 }
 ABOUT = {
     "error": "A bug in iris, which it has logged.",

@@ -12,7 +12,6 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
-from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import serializers
 from rest_framework.exceptions import APIException
@@ -26,7 +25,7 @@ from accounts.permissions import AccountKind, Permission
 from iris.api import idempotency
 from iris.api.envelope import success
 from iris.api.fields import Text, validated
-from iris.api.views import V0View
+from iris.api.views import V0View, with_and_without_slash
 from iris.errors import InvalidInput, IrisError
 from telephony import sandbox_phone
 from telephony.carriers.sandbox import fates, inbox, views
@@ -44,21 +43,29 @@ class Keys(serializers.Serializer[Any]):
     keys = Text(max_length=sandbox_phone.MAX_KEYS)
 
 
-def _percent() -> serializers.IntegerField:
-    return serializers.IntegerField(required=False, min_value=0, max_value=100)
+def _whole_number(largest: int) -> serializers.IntegerField:
+    kinds = ("invalid", "min_value", "max_value", "max_string_length")
+    return serializers.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=largest,
+        error_messages=dict.fromkeys(kinds, f"This must be a whole number from 0 to {largest}."),
+    )
 
 
 class NewFaults(serializers.Serializer[Any]):
-    """The faults of the sandbox. Those that are not sent are switched off."""
+    """The faults of the sandbox. Those that are not sent are switched off, so a misspelt name is refused."""
 
-    busy = _percent()
-    lost = _percent()
-    throttled = _percent()
-    latency_seconds = serializers.IntegerField(
-        required=False, min_value=0, max_value=fates.MAX_LATENCY_SECONDS
-    )
+    busy = _whole_number(100)
+    lost = _whole_number(100)
+    throttled = _whole_number(100)
+    latency_seconds = _whole_number(fates.MAX_LATENCY_SECONDS)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if unknown := sorted(set(self.initial_data) - set(self.fields)):
+            raise serializers.ValidationError(
+                {unknown[0]: f"This is not known here. The faults are {', '.join(self.fields)}."}
+            )
         shares = sum(attrs.get(name, 0) for name in ("busy", "lost", "throttled"))
         if shares > 100:
             raise serializers.ValidationError(
@@ -86,14 +93,14 @@ class OwnMessages(SandboxView):
     @needs(Permission.VIEW, only=AccountKind.TEST)
     def get(self, request: Request) -> HttpResponseBase:
         try:
-            rows = views.listed(request._request, owner_id=account_of(request).pk)
+            rows = views.listed(request._request, owner_id=self.owner_of(request))
         except ValueError as error:
             raise InvalidInput(str(error)) from error
         return JsonResponse(rows, safe=False, json_dumps_params={"ensure_ascii": False})
 
     @needs(Permission.SEND, only=AccountKind.TEST)
     def delete(self, request: Request) -> HttpResponseBase:
-        inbox.hide(account_of(request).pk)
+        inbox.hide(self.owner_of(request))
         return HttpResponse(status=204)
 
 
@@ -135,6 +142,10 @@ class Open:
         return None
 
 
+class OpenMessages(Open, OwnMessages):
+    pass
+
+
 class OpenReplies(Open, OwnReplies):
     pass
 
@@ -161,6 +172,7 @@ def door(own: View, open_to_all: View) -> View:
         views.require_open_inbox()
         return open_to_all(request, **ids)
 
+    enter.cls = own.cls  # type: ignore[attr-defined]  # the schema describes the view for test twins
     return enter
 
 
@@ -174,13 +186,11 @@ def _is_for_twin(request: HttpRequest) -> bool:
 
 
 ROUTES: dict[str, tuple[str, View]] = {
-    "messages": ("sandbox-messages", door(OwnMessages.as_view(), views.messages)),
+    "messages": ("sandbox-messages", door(OwnMessages.as_view(), OpenMessages.as_view())),
     "messages/<id:message_id>/reply": ("sandbox-reply", door(OwnReplies.as_view(), OpenReplies.as_view())),
     "messages/<id:message_id>/press": ("sandbox-press", door(OwnKeys.as_view(), OpenKeys.as_view())),
     "faults": ("sandbox-faults", door(OwnFaults.as_view(), OpenFaults.as_view())),
 }
 urlpatterns = [
-    pattern
-    for route, (name, view) in ROUTES.items()
-    for pattern in (path(route, view, name=name), path(f"{route}/", view))
+    pattern for route, (name, view) in ROUTES.items() for pattern in with_and_without_slash(route, view, name)
 ]

@@ -24,10 +24,12 @@ from iris.api.pagination import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 MODULES = (
     *(f"{app}.api.v0.schema" for app in ("accounts", "campaigns", "telephony", "otp", "webhooks")),
     *(f"{app}.api.v1.schema" for app in ("accounts", "campaigns", "telephony", "otp")),
+    "telephony.api.sandbox_schema",
 )
 ABOUT = """iris loads phone numbers, calls or texts each of them through a carrier, and accounts for every credit.
 
 It has two dialects: **v0**, the API under `/api/accounts/` and `/api/system/`, and **v1**, the API under `/api/v1/`.
+Tests of your own read what a test key has sent, and act as the recipients, under `/sandbox/`.
 
 * Every path works with and without a slash at its end. iris never redirects.
 * Every body can be JSON or a form (`application/x-www-form-urlencoded`, `multipart/form-data`). Files need
@@ -87,7 +89,7 @@ SECURITY = {
     "apiKey": {
         "type": "http",
         "scheme": "bearer",
-        "description": "An API key instead of an access token.",
+        "description": "An API key instead of an access token. The console makes one on its page API keys.",
     },
     "accessCookie": {
         "type": "apiKey",

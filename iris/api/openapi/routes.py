@@ -9,7 +9,7 @@ from typing import Any
 
 from django.urls import URLPattern, URLResolver, get_resolver
 
-PREFIXES = ("/api/accounts/", "/api/system/", "/api/v1/")
+PREFIXES = ("/api/accounts/", "/api/system/", "/api/v1/", "/sandbox/")
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -38,7 +38,7 @@ class Route:
 
 
 def routes() -> Iterator[Route]:
-    """Yield the routes of both dialects, in the order of the URLs."""
+    """Yield the routes of both dialects and of the sandbox, in the order of the URLs."""
     for path, pattern in _patterns(get_resolver().url_patterns):
         view = getattr(pattern.callback, "cls", None)
         if view is None or not path.startswith(PREFIXES) or not path.endswith("/"):

@@ -73,6 +73,7 @@ class TestErrors:
         response = client.put("/api/raise")
         refused(response, 405)
         assert response["Allow"] == "GET, HEAD, OPTIONS"
+        assert response.json()["message"] == "PUT is not possible at this address. Send one of: GET."
 
     @pytest.mark.parametrize("what", ["bug", "value bug"])
     def test_a_bug_is_logged_and_is_a_500_without_details(

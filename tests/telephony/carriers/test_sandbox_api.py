@@ -84,6 +84,20 @@ def test_wrong_faults_are_refused(twin: Account, wrong: dict[str, Any]) -> None:
     assert fates.faults_of(twin.pk) == Faults()
 
 
+def test_a_misspelt_fault_is_refused_and_changes_nothing(twin: Account) -> None:
+    client = client_with_key(twin)
+    assert client.put("/sandbox/faults", {"lost": 20}, format="json").status_code == 200
+    for body in ({"buzy": 20}, {"busy": 1, "buzy": 20}):
+        answer = client.put("/sandbox/faults", body, format="json")
+        refused(answer, 400)
+        assert answer.json()["message"] == (
+            "buzy: This is not known here. The faults are busy, lost, throttled, latency_seconds."
+        )
+    answer = client.put("/sandbox/faults", {"busy": 101}, format="json")
+    assert answer.json()["message"] == "busy: This must be a whole number from 0 to 100."
+    assert fates.faults_of(twin.pk) == Faults(lost=20)
+
+
 def test_a_reader_of_a_twin_changes_nothing(twin: Account) -> None:
     message = sent(make_campaign(owner=twin, message="Namaste"))[0]
     reader = client_with_key(twin, frozenset({Permission.VIEW}))

@@ -49,6 +49,18 @@ def test_invalid_filter_never_causes_a_server_error(client: Client, query: str) 
         assert client.get(f"{path}?{query}").status_code in (200, 400)
 
 
+def test_an_unknown_parameter_is_refused_because_it_would_select_messages_of_others(client: Client) -> None:
+    refused = client.get("/sandbox/messages?number=9841000001")
+    assert refused.status_code == 400
+    assert refused.json()["message"] == (
+        "number is not known here. The parameters are to, channel, since, limit, wait."
+    )
+
+
+def test_channels_can_be_in_upper_case(client: Client) -> None:
+    assert len(client.get("/sandbox/messages?channel=SMS").json()) == 2
+
+
 def test_page_shows_the_message_text(client: Client) -> None:
     assert "नमस्कार" in client.get("/sandbox/").content.decode()
 

@@ -26,6 +26,7 @@ from schemathesis.specs.openapi.checks import (
 from campaigns.models import Service
 from iris.api.openapi.errors import error_codes
 from iris.wsgi import application
+from telephony.carriers.sandbox import inbox
 from tests.campaigns.surveys.surveying import make_survey
 from tests.described import strict_document
 from tests.factories import make_account, make_campaign, make_phone_number, owner_of
@@ -103,6 +104,12 @@ def _one_connection() -> Iterator[None]:
     yield
     for signal in signals:
         signal.connect(close_old_connections)
+
+
+@pytest.fixture(autouse=True)
+def _nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests with `wait` for messages that never come would each take up to 20 s."""
+    monkeypatch.setattr(inbox, "MAX_WAIT_SECONDS", 0)
 
 
 @pytest.mark.parametrize("area", AREAS)

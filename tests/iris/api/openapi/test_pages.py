@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,8 @@ from pytest_django.live_server_helper import LiveServer
 from iris.api.openapi.errors import error_codes
 from tests.conftest import require_module, require_program
 
+PICTURES = os.environ.get("PICTURES")  # a folder: docs/images, to make the picture of the documents again
+MAX_PICTURE_BYTES = 150_000
 PAGES = ("/api/docs/", "/api/redoc/", "/api/docs/errors/", "/api/docs/errors/campaign_live/")
 
 
@@ -70,7 +74,7 @@ def test_every_code_has_a_page_with_its_sentences(client: Client) -> None:
     [("/api/docs/", "List campaigns, newest first"), ("/api/redoc/", "Log in with an e-mail address")],
 )
 def test_pages_show_the_operations_in_a_browser_without_violating_the_policy(
-    live_server: LiveServer, monkeypatch: pytest.MonkeyPatch, page: str, sentence: str
+    live_server: LiveServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, page: str, sentence: str
 ) -> None:
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
     chromium = require_program("chromium")
@@ -86,7 +90,26 @@ def test_pages_show_the_operations_in_a_browser_without_violating_the_policy(
         if page == "/api/docs/":
             tab.get_by_text("v0 campaigns").first.click()
         tab.get_by_text(sentence).locator("visible=true").first.wait_for(timeout=60_000)
+        if page == "/api/docs/":
+            take_picture(tab, sentence, Path(PICTURES or tmp_path) / "api-docs.png")
         browser.close()
     # Redoc asks for the logo of its maker, which the policy does not let it load from another server.
     others = [one for one in complaints if "img-src" not in one]
     assert others == [], "\n".join(others)
+
+
+def take_picture(tab: Any, sentence: str, path: Path) -> None:
+    """Open an operation, as a reader does, and take the picture of it that the quick start shows."""
+    tab.set_viewport_size({"width": 1280, "height": 900})
+    operation = tab.locator(".opblock", has_text=sentence).first
+    operation.locator(".opblock-summary").click()
+    operation.get_by_role("button", name="Try it out").wait_for(timeout=60_000)
+    operation.evaluate("block => block.scrollIntoView({block: 'start'})")
+    tab.screenshot(path=path)
+    assert path.stat().st_size < MAX_PICTURE_BYTES
+
+
+def test_the_quick_start_shows_a_small_picture_of_the_document() -> None:
+    docs = Path(__file__).parents[4] / "docs"
+    assert "(../images/api-docs.png)" in (docs / "guides" / "quick-start.md").read_text(encoding="utf-8")
+    assert (docs / "images" / "api-docs.png").stat().st_size < MAX_PICTURE_BYTES
