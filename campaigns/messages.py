@@ -167,6 +167,31 @@ def check_tags(message: MessageTemplate, usable: Collection[str]) -> None:
             raise UnknownTag(_unknown_tag_message(part.name, list(usable)))
 
 
+def spell_tags(text: str, usable: Collection[str]) -> str:
+    """Return a message whose tags are spelled as in `usable` where they differ only in capitals: {name} becomes {Name}.
+
+    A tag that is in `usable` does not change, nor does one that could stand for two of them.
+    """
+    spellings: dict[str, list[str]] = {}
+    for tag in usable:
+        spellings.setdefault(tag.casefold(), []).append(tag)
+
+    def respell(found: re.Match[str]) -> str:
+        part = TagPart(found[1].strip())
+        if any(key in usable for key in part.keys):
+            return found[0]
+        same = spellings.get(to_tag_name(part.name).casefold(), [])
+        return f"{{{short_name(same[0], usable)}}}" if len(same) == 1 else found[0]
+
+    return _PLACEHOLDER.sub(respell, text)
+
+
+def short_name(tag: str, usable: Collection[str]) -> str:
+    """Return what people write between braces for a tag: `name` for `tags_name`, unless that is a tag of its own."""
+    name = tag.removeprefix(PREFIX)
+    return tag if name in usable or to_tag_name(name) != tag else name
+
+
 def check_length(message: MessageTemplate, tag_sizes: Mapping[str, TextSize]) -> None:
     """Raise InvalidInput if a rendered text could exceed MAX_CHARACTERS. `tag_sizes` are upper bounds for each tag."""
     longest = message.size(tag_sizes).units

@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts.models import Account
 from campaigns import runs
 from campaigns.guards import refuse_while_live
-from campaigns.messages import parse_message
+from campaigns.messages import parse_message, spell_tags
 from campaigns.models import Campaign, ContactList, Service, Source, TextVersion
 from campaigns.recipients import imports, lists
 from campaigns.runs import run_statuses
@@ -140,6 +140,20 @@ def update_campaign(
         campaign.save(update_fields=["name", "service", "description", "updated_at", *changed])
         if changed:
             reschedule(campaign, source="source" in changed)
+    return campaign
+
+
+def spell_tags_as_columns(*, campaign: Campaign) -> Campaign:
+    """Spell the tags in the texts of a campaign as its columns, where they differ only in capitals.
+
+    People write {name} before they upload a sheet with the heading Name. Raises the errors of `update_campaign`.
+    """
+    message = spell_tags(campaign.message, campaign.tags)
+    sms_message = spell_tags(campaign.sms_message or "", campaign.tags)
+    if message != campaign.message:
+        campaign = update_campaign(campaign=campaign, message=message)
+    if sms_message != (campaign.sms_message or ""):
+        campaign = update_campaign(campaign=campaign, sms_message=sms_message)
     return campaign
 
 

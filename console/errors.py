@@ -56,6 +56,11 @@ SENTENCES: dict[str, Promise] = {
     "call_ended": _("This call has ended, so nobody can press a key any more."),
     "no_hours": _("Fill in at least one line."),
     "no_outcome": _("Fill in the minutes of at least one outcome."),
+    "no_valid_number": _("None of the numbers is a phone number."),
+    "no_valid_row": _(
+        "The sheet has no row with a valid phone number. Put the numbers into its first column, or into a column with the"
+        " heading number."
+    ),
     "no_waves": _("Write the number of people of each wave, such as 100, 1000."),
     "not_a_date": _("This is not a date. Write it as 2083-07-22 (BS) or 2026-11-08 (AD)."),
     "not_a_keyword": _("A word for opting out has 1 to 3 words and at most 40 letters."),

@@ -28,7 +28,10 @@ class WhatForm(forms.Form):
     """What the campaign is, and what only people of the account see of it."""
 
     name = forms.CharField(
-        label=_("Name"), max_length=200, help_text=_("Only you see it, in lists and reports.")
+        label=_("Name"),
+        max_length=200,
+        help_text=_("Only you see it, in lists and reports."),
+        widget=forms.TextInput(attrs={"autofocus": True}),
     )
     service = forms.ChoiceField(
         label=_("How do you reach people?"),
@@ -36,7 +39,11 @@ class WhatForm(forms.Form):
         widget=forms.RadioSelect,
     )
     description = forms.CharField(
-        label=_("Note"), required=False, max_length=10_000, widget=forms.Textarea(attrs={"rows": 2})
+        label=_("Note"),
+        required=False,
+        max_length=10_000,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text=_("You can leave it empty. It is not sent to anybody."),
     )
 
 
@@ -125,7 +132,7 @@ class TemplateForm(forms.Form):
         max_length=MAX_CHARACTERS,
         widget=forms.Textarea(attrs={"rows": 6}),
         help_text=_(
-            "You can write {name} where each person's name belongs. The list of people then has a column with that"
+            "You can write {name} where each person's name belongs. The list of people then needs a column with that"
             " heading."
         ),
     )
@@ -181,7 +188,7 @@ class WhenForm(forms.Form):
         min_value=Decimal("0.01"),
         max_digits=10,
         decimal_places=2,
-        help_text=_("It ends when these credits are used up. Leave it empty for no limit of its own."),
+        help_text=_("The campaign ends when these credits are used up. Leave it empty if you need no limit."),
     )
 
     def __init__(self, *args: Any, campaign: Campaign, **kwargs: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from campaigns.messages import check_tags, parse_message
+from campaigns.messages import PREFIX, check_tags, parse_message
 from campaigns.models import Campaign, Recipient, Service
 from campaigns.tag_sizes import tag_sizes_of
 from console.errors import sentence_of
@@ -92,6 +92,23 @@ def problem_of(campaign: Campaign, text: str) -> str:
     except InvalidInput as error:
         return sentence_of(error)
     return ""
+
+
+def problem_of_texts(campaign: Campaign) -> str:
+    """Return why the stored texts cannot be sent to the people who are in the campaign so far, or ""."""
+    if not campaign.number_count or campaign.service == Service.SURVEY:
+        return ""
+    return problem_of(campaign, campaign.message) or problem_of(campaign, campaign.sms_message or "")
+
+
+def columns_needed(campaign: Campaign) -> tuple[str, ...]:
+    """Return the headings that the stored texts need in the list of people."""
+    if campaign.service == Service.SURVEY:
+        return ()
+    texts = [campaign.message, campaign.sms_message or ""]
+    return tuple(
+        dict.fromkeys(tag.removeprefix(PREFIX) for text in texts for tag in parse_message(text).tags)
+    )
 
 
 def _rendered(text: str, tags: dict[str, object] | None) -> str:

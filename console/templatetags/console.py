@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from campaigns.messages import PREFIX
+from campaigns.messages import PREFIX, short_name
 from campaigns.models import Run
 from console import calendars, numerals, vocabulary
 from console.icons import PATHS
@@ -169,6 +169,12 @@ def voice_name(name: str) -> str:
 def tag_title(tag: str) -> str:
     """Return how people call a tag: its column, without the prefix."""
     return tag.removeprefix(PREFIX).replace("_", " ")
+
+
+@register.filter
+def tag_to_write(tag: str, tags: list[str]) -> str:
+    """Return what people write between braces for one of the tags of a list."""
+    return short_name(tag, tags)
 
 
 @register.filter

@@ -29,6 +29,7 @@ from console.templatetags.console import tag_title
 from console.views.people import written_rows
 from console.views.steps import BOTH
 from console.visits import ConsoleRequest
+from console.words_of_rows import row_errors
 from iris.errors import InvalidInput, IrisError
 from iris.spreadsheets import cell, line_writer
 from iris.storable import storable
@@ -64,7 +65,7 @@ def new(request: ConsoleRequest) -> HttpResponse:
             problem, errors = sentence_of(error), error.errors
         else:
             return _show_filled(request, filled)
-    context = {"form": form, "problem": problem, "row_errors": _rows(errors), **_typed(request)}
+    context = {"form": form, "problem": problem, "row_errors": row_errors(errors), **_typed(request)}
     return render_page(request, "console/list_new.html", context)
 
 
@@ -96,7 +97,7 @@ def show(request: ConsoleRequest, list_id: int) -> HttpResponse:
         "is_later_page": bool(before),
         "importing": last_import.running,
         "import_failed": last_import.failed,
-        "row_errors": _rows(left_out),
+        "row_errors": row_errors(left_out),
     }
     if live.is_update(request):
         return live.part(request, "console/list_live.html", context)
@@ -128,7 +129,7 @@ def change(request: ConsoleRequest, list_id: int) -> HttpResponse:
             problem, errors = sentence_of(error), error.errors
         else:
             return _show_filled(request, filled)
-    context = {"list": found, "form": form, "problem": problem, "row_errors": _rows(errors)}
+    context = {"list": found, "form": form, "problem": problem, "row_errors": row_errors(errors)}
     return render_page(request, "console/list_change.html", {**context, **_typed(request)})
 
 
@@ -210,10 +211,6 @@ def _show_filled(request: ConsoleRequest, filled: lists.Filled) -> HttpResponse:
 def _skipped_by_import(found: ContactList) -> list[dict[str, Any]]:
     latest = found.imports.order_by("-pk").first()
     return [] if latest is None else latest.errors
-
-
-def _rows(errors: Any) -> list[tuple[Any, str]]:
-    return [(error.get("row"), error["message"]) for error in errors if "message" in error]
 
 
 def _typed(request: ConsoleRequest) -> dict[str, str]:

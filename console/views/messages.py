@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from accounts.api.throttles import TrialThrottle
 from accounts.permissions import Permission
 from campaigns import services, text_templates
+from campaigns.messages import spell_tags
 from campaigns.models import Campaign, Service, Source, TextTemplate
 from console.access import page
 from console.errors import sentence_of
@@ -43,7 +44,8 @@ def message(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
     )
     if request.method == "POST" and form.is_valid():
         try:
-            changed = services.update_campaign(campaign=campaign, **_fields(form.cleaned_data))
+            fields = _fields(form.cleaned_data, tags=campaign.tags)
+            changed = services.update_campaign(campaign=campaign, **fields)
             if AS_TEMPLATE in request.POST:
                 return _save_as_template(request, changed, name=form.cleaned_data["new_template"])
         except IrisError as error:
@@ -70,7 +72,8 @@ def use_template(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
     campaign = editable(request, campaign_id)
     chosen = id_or_none(request.POST.get("template", "")) or 0
     template = text_templates.find_template(account=request.visit.account, pk=chosen)
-    text_templates.use_template(campaign=campaign, version=text_templates.find_version(template))
+    changed = text_templates.use_template(campaign=campaign, version=text_templates.find_version(template))
+    services.spell_tags_as_columns(campaign=changed)
     return redirect("console:step-message", request.visit.account.pk, campaign.pk)
 
 
@@ -148,11 +151,14 @@ def _stored(campaign: Campaign) -> dict[str, Any]:
     }
 
 
-def _fields(cleaned: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of the campaign that the form changes."""
+def _fields(cleaned: dict[str, Any], *, tags: list[str]) -> dict[str, Any]:
+    """Return the fields of the campaign that the form changes, with its tags in the texts spelled as the columns."""
     fields: dict[str, Any] = {
         name: cleaned[name] for name in ("message", "sms_message", "voice", "speed") if name in cleaned
     }
+    for name in ("message", "sms_message"):
+        if fields.get(name):
+            fields[name] = spell_tags(fields[name], tags)
     if cleaned.get("source"):
         fields["source"] = Source(cleaned["source"])
     if cleaned.get("recording"):
@@ -165,12 +171,13 @@ def _checked(
     campaign: Campaign, text: str, sms: str | None, *, recipient_id: int | None = None
 ) -> dict[str, Any]:
     service = Service(campaign.service)
+    text, sms = spell_tags(text, campaign.tags), spell_tags(sms or "", campaign.tags)
     written = sms or text
     return {
         "size": sms_size(campaign, written) if service.texts else None,
         "people": campaign.number_count,
         "problem": problem_of(campaign, text) or (problem_of(campaign, sms) if sms else ""),
-        "preview": preview_of(campaign, message=text, sms_message=sms or "", recipient_id=recipient_id),
+        "preview": preview_of(campaign, message=text, sms_message=sms, recipient_id=recipient_id),
     }
 
 

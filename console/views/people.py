@@ -8,10 +8,11 @@ from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from accounts.permissions import Permission
+from campaigns import services
 from campaigns.models import Campaign, ContactList, Recipient
 from campaigns.recipients import editing, lists
 from campaigns.recipients.clearing import remove_all_recipients
@@ -21,21 +22,20 @@ from console.access import page
 from console.errors import sentence_of
 from console.numerals import grouped
 from console.paging import id_or_none
+from console.previews import columns_needed, problem_of_texts
 from console.render import render_page
 from console.views.steps import BOTH, editable, go_on, step_context
 from console.visits import ConsoleRequest
+from console.words_of_rows import row_errors
 from iris.errors import IrisError
+from iris.languages import ENGLISH
 from iris.storable import storable
 
 SHOWN_PEOPLE, SHOWN_TAGS, SHOWN_LISTS = 5, 6, 200
 SKIPPED = "console_skipped_rows"  # in the session: the rows that the last upload has left out
 MAX_WRITTEN = 1_000_000  # characters of numbers that are written by hand
-EXAMPLE = (
-    "\ufeffnumber,name,ward,amount\r\n"
-    "9841000001,सीता श्रेष्ठ,5,1200\r\n"
-    "9851000002,Ram Thapa,7,850\r\n"
-    "9803000003,माया गुरुङ,5,400\r\n"
-)
+EXAMPLE_HEADINGS = {ENGLISH: "number,name,ward,amount", "ne": "number,नाम,वडा,रकम"}
+EXAMPLE = "9841000001,सीता श्रेष्ठ,5,1200\r\n9851000002,Ram Thapa,7,850\r\n9803000003,माया गुरुङ,5,400\r\n"
 
 
 @page(Permission.PREPARE, methods=BOTH)
@@ -48,9 +48,11 @@ def people(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
             or request.POST.get("numbers", "").strip()
             or request.POST.get("list", "")
         ):
+            services.spell_tags_as_columns(campaign=campaign)  # a sheet may have come in the background
             return go_on(request, campaign, "step-people")
         try:
             skipped = _add(request, campaign)
+            services.spell_tags_as_columns(campaign=editable(request, campaign_id))
         except IrisError as error:
             problem, errors = sentence_of(error), error.errors
         else:
@@ -64,7 +66,9 @@ def people(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
     last_import = last_import_of(campaign)
     context = {
         "problem": problem,
-        "row_errors": [(error.get("row"), error["message"]) for error in errors if "message" in error],
+        "message_problem": problem_of_texts(campaign),
+        "columns_needed": [] if campaign.tags else columns_needed(campaign),
+        "row_errors": row_errors(errors),
         "number_column": request.POST.get("number_column", ""),
         "numbers": request.POST.get("numbers", "") if problem or errors else "",
         "tags": tags,
@@ -96,8 +100,11 @@ def clear(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
 @page(Permission.VIEW)
 def example(request: ConsoleRequest) -> HttpResponse:
     """Answer a sheet that shows how lists of people look."""
+    headings = EXAMPLE_HEADINGS.get(get_language() or ENGLISH, EXAMPLE_HEADINGS[ENGLISH])
     headers = {"Content-Disposition": 'attachment; filename="people.csv"'}
-    return HttpResponse(EXAMPLE, content_type="text/csv; charset=utf-8", headers=headers)
+    return HttpResponse(
+        f"\ufeff{headings}\r\n{EXAMPLE}", content_type="text/csv; charset=utf-8", headers=headers
+    )
 
 
 def _lists_of(request: ConsoleRequest) -> QuerySet[ContactList]:

@@ -17,6 +17,7 @@ from campaigns.messages import (
     format_tag_value,
     parse_message,
     render,
+    spell_tags,
     to_tag_name,
 )
 from iris.errors import InvalidInput
@@ -109,6 +110,21 @@ def test_an_unknown_tag_without_a_similar_one_is_refused_with_all_tags() -> None
 def test_a_tag_in_a_campaign_without_tags_is_refused() -> None:
     with pytest.raises(UnknownTag, match="this campaign has no tags. Remove the braces"):
         check_tags(parse_message("Hi {name}"), [])
+
+
+@pytest.mark.parametrize(
+    ("text", "usable", "spelled"),
+    [
+        ("Hi {name}", ["tags_Name"], "Hi {Name}"),
+        ("Hi { tags_NAME }, {{full name}}", ["tags_name", "tags_Full_Name"], "Hi {name}, {{Full_Name}}"),
+        ("Hi {name}", ["tags_Name", "Name"], "Hi {tags_Name}"),
+        ("Hi {name}", ["tags_Name", "tags_NAME"], "Hi {name}"),
+        ("Hi {name} {otp} {", ["tags_name", "tags_NAME"], "Hi {name} {otp} {"),
+        ("Hi {name}", [], "Hi {name}"),
+    ],
+)
+def test_tags_are_spelled_as_the_columns(text: str, usable: list[str], spelled: str) -> None:
+    assert spell_tags(text, usable) == spelled
 
 
 @pytest.mark.parametrize("text", ["", "no tags", "{tags_name} {name}", "{} } {"])

@@ -55,7 +55,7 @@ def test_strange_searches_are_answered(world: World, client: Client, query: dict
 def test_home_counts_only_some_of_many_failures(
     world: World, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert ">4 people</span>" in get(client, world.address("home"))
+    assert ">4 people</a>" in get(client, world.address("home"))
     monkeypatch.setattr(overview, "MAX_COUNTED", 3)
     assert "more than 3 people" in get(client, world.address("home"))
 

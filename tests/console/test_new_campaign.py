@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from campaigns.models import Answer, Campaign, RunStatus, Service, SurveyAnswer, SurveyStep
 from tests.campaigns.surveys.surveying import make_survey
-from tests.console.world import World
+from tests.console.world import World, client_for
 from tests.factories import make_run, make_sheet
 
 pytestmark = pytest.mark.django_db
@@ -52,6 +52,57 @@ def test_a_campaign_is_made_step_by_step(world: World, client: Client) -> None:
     )
     campaign.refresh_from_db()
     assert not campaign.draft
+
+
+def test_a_tag_is_spelled_as_the_heading_of_the_sheet(world: World, client: Client) -> None:
+    campaign = begin(client, world, "sms")
+    page = save(client, world, "step-message", campaign, message="नमस्कार {name}")
+    assert "The message needs these columns: <b>name</b>" in client.get(page).content.decode()
+    sheet = make_sheet(["Mobile", "Name"], [9841000001, "सीता"])
+    sheet.name = "people.xlsx"
+    page = save(client, world, "step-people", campaign, sheet=sheet)
+    assert "Change the message" not in client.get(page).content.decode()
+    campaign.refresh_from_db()
+    assert campaign.message == "नमस्कार {Name}"
+    review = client.get(world.address("step-review", campaign_id=campaign.pk)).content.decode()
+    assert "नमस्कार सीता" in review
+    assert "Send 1 text message" in review
+    save(client, world, "step-message", campaign, message="नमस्ते {NAME}")
+    campaign.refresh_from_db()
+    assert campaign.message == "नमस्ते {Name}"
+
+
+def test_a_column_that_the_sheet_lacks_is_said_at_once(world: World, client: Client) -> None:
+    campaign = begin(client, world, "sms")
+    save(client, world, "step-message", campaign, message="{amount}")
+    page = client.get(save(client, world, "step-people", campaign, numbers="9841000001")).content.decode()
+    assert "{amount} is not a tag" in page
+    assert world.address("step-message", campaign_id=campaign.pk) in page
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("98412", "“98412” फोन नम्बरका लागि छोटो भयो"),
+        ("9" * 16, "फोन नम्बरका लागि लामो भयो"),
+        ("9" * 200, "फोन नम्बरका लागि लामो भयो"),
+        ("98a”b", "“98a”b” मा फोन नम्बरमा नहुने अक्षर छन्"),
+        ("9.84E+09", "का केही अङ्क हराएका छन्"),
+        ("-9841000001", "माइनसबाट सुरु हुन्छ"),
+    ],
+)
+def test_what_is_wrong_with_a_row_is_said_in_nepali(typed: str, said: str, world: World) -> None:
+    client = client_for(world.owner, language="ne")
+    campaign = begin(client, world)
+    page = save(client, world, "step-people", campaign, numbers=f"9841000001\n{typed}")
+    assert said in client.get(page).content.decode()
+
+
+def test_a_date_that_is_wrong_is_said_even_if_the_campaign_begins_at_once(
+    world: World, client: Client
+) -> None:
+    page = save(client, world, "step-when", world.draft, begin="now", nepali_day="क")
+    assert 'class="wrong"' in page
 
 
 def test_a_nepali_date_is_understood(world: World, client: Client) -> None:
