@@ -11,12 +11,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import Any, BinaryIO
 
 import click
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 Advance = Callable[[int], object]
 
@@ -76,7 +73,7 @@ class _Counted(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: WriteableBuffer) -> int | None:
+    def readinto(self, buffer: Any) -> int | None:
         count = self._raw.readinto(buffer)
         self._advance(count or 0)
         return count

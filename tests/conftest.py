@@ -41,6 +41,7 @@ def pytest_xdist_auto_num_workers() -> int:
 # Files with long tests, the longest first. If a long file started last, one worker would run it while all others idle.
 LONG_FILES = (
     "test_chaos.py",
+    "test_chaos_scenarios.py",
     "test_journey.py",
     "test_sandbox.py",
     "test_live.py",

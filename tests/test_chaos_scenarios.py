@@ -15,7 +15,7 @@ from tests.chaos.trial import Trial
 from tests.conftest import require_program
 from tests.scale import IS_FIELD
 
-RECIPIENTS, PACE = 400, 40
+RECIPIENTS, PACE = 400, 20
 FIELD_RECIPIENTS, FIELD_MINUTES = 1500, 1.0
 
 
