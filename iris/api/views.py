@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import tzinfo
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
@@ -87,7 +87,7 @@ class ApiView(APIView):
             self._until_answered.enter_context(timezone.override(zone_of(request.auth.account)))
         idempotency.guard(self, request, self.retries)
 
-    def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> NoReturn:
         possible = ", ".join(name for name in self.allowed_methods if name not in ("HEAD", "OPTIONS"))
         raise MethodNotAllowed(
             request.method or "",

@@ -27,17 +27,12 @@ def twin(settings: Any) -> Account:
 
 def test_examples_of_the_document_are_right(twin: Account) -> None:
     client = client_with_key(twin)
-    row = SandboxMessage.objects.create(
-        delivery_key="1",
-        channel="sms",
-        to="+9779841000017",
-        text="Your code is 471100",
-        fate="completes",
-        owner_id=twin.pk,
-        end_at=timezone.now(),
+    sms = sent(make_campaign(owner=twin, service=Service.SMS, message="Your code is 471100"))[0]
+    SandboxMessage.objects.filter(pk=sms.pk).update(
+        to="+9779841000017", caller="31001", end_at=timezone.now()
     )
     assert_answers_as_documented(client, "sandbox_messages")
-    assert_answers_as_documented(client, "sandbox_reply", message=row.pk)
+    assert_answers_as_documented(client, "sandbox_reply", message=sms.pk)
     call = sent(make_campaign(owner=twin, service=Service.CALL, message="Namaste"))[0]
     assert_answers_as_documented(client, "sandbox_press", message=call.pk)
     assert_answers_as_documented(client, "sandbox_faults")
