@@ -46,6 +46,8 @@ LONG_FILES = (
     "test_sandbox.py",
     "test_live.py",
     "test_kills.py",
+    "test_operations_walk.py",
+    "test_compose.py",
     "test_engine.py",
     "test_embedded.py",
     "test_engine_processes.py",
