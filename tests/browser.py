@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from django.db import connections
 
 from tests.conftest import require_module, require_program
 
@@ -35,12 +36,13 @@ def playwright() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def chromium(playwright: Any) -> Iterator[Any]:
+def chromium(playwright: Any, django_db_setup: None) -> Iterator[Any]:
     path = require_program("chromium")
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
+        connections.close_all()  # the event loop has connections of its own, which nobody can reach after it
 
 
 @pytest.fixture

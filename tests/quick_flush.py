@@ -31,18 +31,20 @@ def install() -> None:
     """
     if settings.IRIS_DATABASE_URL is not None:
         return
-    truncate = connection.ops.sql_flush
+    # Patched in the class: while a browser is open, its event loop gives the thread another connection (asgiref.local).
+    operations = type(connection.ops)
+    truncate = operations.sql_flush
     keeps_rows = False
 
-    def sql_flush(style: Style, tables: Sequence[str], **options: Any) -> list[str]:
+    def sql_flush(self: Any, style: Style, tables: Sequence[str], **options: Any) -> list[str]:
         nonlocal keeps_rows
         sizes = _sizes()
         keeps_rows = not options.get("reset_sequences") and all(
             sizes[table] <= LARGE_TABLE for table in tables
         )
         if not keeps_rows:
-            return truncate(style, tables, **options)
-        quoted = {table: connection.ops.quote_name(table) for table in tables}
+            return truncate(self, style, tables, **options)
+        quoted = {table: self.quote_name(table) for table in tables}
         return [
             # As TRUNCATE does, wait for the transactions of threads that a test has left behind.
             f"LOCK TABLE {', '.join(quoted.values())} IN EXCLUSIVE MODE",
@@ -59,7 +61,7 @@ def install() -> None:
         restore_hold.adopt_new(using=db)
 
     # mypy refuses assignments to methods and functions.
-    setattr(connection.ops, "sql_flush", sql_flush)  # noqa: B010
+    setattr(operations, "sql_flush", sql_flush)  # noqa: B010
     setattr(flush, "emit_post_migrate_signal", emit_signal)  # noqa: B010
 
 

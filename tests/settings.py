@@ -26,7 +26,9 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {}
 CARRIERS = {**CARRIERS, TWIN_TRUNK: {**CARRIERS[TWIN_TRUNK], "CPS": None}}
 DATABASES["default"]["SERVER"] = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 IRIS_REQUEST_LOG = False  # tests count queries
+# Equal recordings have equal names, and one test deletes what another one in another process needs.
+MEDIA_ROOT = MEDIA_ROOT / os.environ.get("PYTEST_XDIST_WORKER", "")
 # iris.wsgi would give each later connection of the tests' process the timeouts of a web process. Live servers import this.
-WSGI_APPLICATION = None
+WSGI_APPLICATION: str | None = None  # type: ignore[no-redef]
 # Each test client creates the middleware again. Without this, WhiteNoise would scan all static files each time.
 WHITENOISE_AUTOREFRESH = True

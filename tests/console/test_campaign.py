@@ -272,7 +272,7 @@ def test_a_rehearsal_changes_nothing(world: World) -> None:
 def test_what_the_review_shows_is_what_the_run_holds(world: World, client: Client) -> None:
     found = rehearse(campaign=world.draft)
     page = client.get(world.address("step-review")).content.decode()
-    assert f"At most {found.hold:,.0f} credits" in page
+    assert f"Credits: at most {found.hold:,.0f}" in page
     assert "Call and text 2 people" in page
     client.post(world.address("step-review"))
     assert world.draft.runs.get().hold.amount == found.hold

@@ -139,7 +139,7 @@ def _sends_and_watches(sita: Person) -> None:
     sita.button(sita.say_many("Call %(count)s person", "Call %(count)s people", 4)).click()
     sita.sees("The campaign has begun.")
     run = Run.objects.get()
-    assert price == sita.say("At most %(held)s credits", held=run.hold.amount)
+    assert price == sita.say("Credits: at most %(held)s", held=run.hold.amount)
     live = sita.page.locator("#live")
     sita.expect(live).to_contain_text(sita.say(CAMPAIGN[RunStatus.RUNNING].label))
     assert live.get_attribute("hx-get")
