@@ -116,7 +116,7 @@ def _writes_and_hears_the_message(sita: Person) -> None:
     sita.field("Message").press_sequentially("नमस्कार ")
     sita.button("name").click()
     sita.page.keyboard.type(", भोलि पानी आउँदैन।")
-    assert sita.field("Message").input_value() == "नमस्कार {tags_name}, भोलि पानी आउँदैन।"
+    assert sita.field("Message").input_value() == "नमस्कार {name}, भोलि पानी आउँदैन।"
     checked = sita.page.locator("#checked")
     sita.expect(checked).to_contain_text("नमस्कार सीता, भोलि पानी आउँदैन।")
     sita.press("The next person")
