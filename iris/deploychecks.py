@@ -8,6 +8,7 @@ iris.W007: PostgreSQL logs errors or their statements, which contain personal da
 iris.W008: the database cannot be checked.
 iris.W014: the clock of this machine differs from that of PostgreSQL.
 iris.W015: PostgreSQL has few connections left.
+iris.W016: PostgreSQL may forget what it has committed.
 iris.E007: PostgreSQL is too old.
 iris.E006: a pooler shares sessions among clients.
 """
@@ -32,6 +33,7 @@ WRITES_NO_ERRORS = {"log", "fatal", "panic"}
 WRITES_NO_STATEMENTS = {"panic"}
 # A message from beat expires after three seconds, by the clock of the worker that receives it. See docs/operations.md.
 MAX_CLOCK_DIFFERENCE_SECONDS = 1.0
+MUST_BE_ON = ["fsync", "full_page_writes", "synchronous_commit"]
 MAX_CONNECTION_SHARE = 0.8
 
 
@@ -122,8 +124,24 @@ def _database() -> Iterator[CheckMessage]:
         )
     if not sessions.are_dedicated():
         yield Error(sessions.SENTENCE, id="iris.E006")
+    yield from _durability()
     yield from _clock()
     yield from _connections()
+
+
+def _durability() -> Iterator[CheckMessage]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT name FROM pg_settings WHERE name = ANY(%s) AND setting = 'off' ORDER BY name",
+            [MUST_BE_ON],
+        )
+        off = [name for (name,) in cursor.fetchall()]
+    if off:
+        yield Warning(
+            f"PostgreSQL may forget what it has committed: {', '.join(off)} {'is' if len(off) == 1 else 'are'} off.",
+            hint="After a crash, people could be called or texted a second time. See docs/reliability.md.",
+            id="iris.W016",
+        )
 
 
 def _clock() -> Iterator[CheckMessage]:

@@ -14,6 +14,12 @@ from telephony.carriers.sandbox.carrier import SandboxCarrier
 SANDBOX = f"{SandboxCarrier.__module__}.{SandboxCarrier.__name__}"
 
 
+@pytest.fixture(autouse=True)
+def _server_of_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not complain that PostgreSQL does not wait for the disk here."""
+    monkeypatch.setattr(deploychecks, "MUST_BE_ON", [])
+
+
 @pytest.fixture
 def safe(settings: Settings, tmp_path: Path) -> Settings:
     settings.IRIS_HOME = tmp_path
@@ -110,6 +116,16 @@ def test_a_clock_that_differs_from_that_of_postgresql_is_w014(
 def test_few_connections_left_are_w015(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deploychecks, "MAX_CONNECTION_SHARE", 0.0)
     assert database_ids() == ["iris.W015"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_may_forget_what_it_has_committed_is_w016(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deploychecks, "MUST_BE_ON", ["synchronous_commit"])
+    with connection.cursor() as cursor:
+        for value in ("off", "on"):
+            cursor.execute(f"SET synchronous_commit = {value}")
+            assert database_ids() == (["iris.W016"] if value == "off" else [])
+        cursor.execute("RESET synchronous_commit")
 
 
 @pytest.mark.django_db
