@@ -609,6 +609,12 @@ IRIS_SANDBOX_INBOX = env_bool(
     "Shows the calls and SMS of the sandbox carrier at `/sandbox/` to everyone, OTPs included. Never use it in production.",
     shown="on with the embedded database",
 )
+IRIS_DEMO_LOGIN = env_str(
+    "IRIS_DEMO_LOGIN",
+    "",
+    "An e-mail address, a space and its password. The sign-in page fills them in for everyone. Only for demonstrations.",
+    shown="that of the demo account in `make sandbox`",
+)
 IRIS_REQUEST_LOG = env_bool(
     "IRIS_REQUEST_LOG",
     IRIS_SANDBOX_INBOX,

@@ -13,6 +13,7 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.forms import ActivateTOTPForm
 from allauth.mfa.totp.internal.auth import validate_totp_code
 from django import forms
+from django.conf import settings
 from django.core.validators import MaxLengthValidator
 from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
@@ -52,6 +53,10 @@ class SignInForm(_ShortPasswords, account_forms.LoginForm):
             "autocomplete": "username webauthn",
             "autofocus": True,
         }
+        email, _space, password = settings.IRIS_DEMO_LOGIN.partition(" ")
+        if email and password:
+            self.fields["login"].initial = email
+            self.fields["password"].widget.attrs["value"] = password
 
     def login(self, request: HttpRequest, redirect_url: str | None = None) -> HttpResponse:
         response: HttpResponse = super().login(request, redirect_url=redirect_url)

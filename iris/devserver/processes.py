@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from django.conf import settings
 
@@ -19,9 +20,19 @@ STOP_SECONDS = 20  # a worker first finishes its tasks, which take IRIS_TASK_SEC
 
 
 class Child:
-    """One running process. `name` is for messages to the user."""
+    """One running process. `name` is for messages to the user.
 
-    def __init__(self, name: str, command: Sequence[str], *, files: Sequence[int] = ()) -> None:
+    The variables of our own environment come before those of `environment`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        files: Sequence[int] = (),
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.name = name
         self._process = subprocess.Popen(
             command,
@@ -32,6 +43,7 @@ class Child:
             env={
                 # Developers receive webhooks on their own machine.
                 "IRIS_WEBHOOKS_TO_PRIVATE": "on",
+                **environment,
                 **os.environ,
                 # So the child can import iris from any working directory, and resolves a relative IRIS_HOME as we do.
                 "PYTHONPATH": os.pathsep.join(

@@ -135,6 +135,7 @@ def _start(listener: socket.socket) -> list[Child]:
             [sys.executable, "-m", "gunicorn", "--config=python:iris.webserver.config", "iris.wsgi"]
             + [f"--bind=fd://{listener.fileno()}", "--graceful-timeout=5", "--log-level=warning"],
             files=[listener.fileno()],
+            environment={"IRIS_DEMO_LOGIN": f"{seed.DEMO_EMAIL} {seed.DEMO_PASSWORD}"},
         ),
         Child("worker", [*celery, "worker", "--pool=prefork", *quiet]),
         Child("beat", [*celery, "beat", "--pidfile="]),

@@ -41,6 +41,15 @@ class TestSigningIn:
         browser.post("/accounts/logout/")
         assert not browser.signed_in
 
+    def test_the_page_fills_in_the_demo_account_only_if_the_operator_wants_it(
+        self, settings: Settings
+    ) -> None:
+        assert "value" not in re.sub(r'name="csrf\w*" value="\w+"', "", Browser().get("/accounts/login/"))
+        settings.IRIS_DEMO_LOGIN = "demo@example.com demo-password"
+        page = Browser().get("/accounts/login/")
+        assert 'value="demo@example.com"' in page
+        assert 'value="demo-password"' in page
+
     def test_wrong_password_and_unknown_address_have_the_same_answer(self, sita: User) -> None:
         pages = [
             re.sub(r'value="[^"]*"', "", Browser().sign_in(email, "wrong"))
