@@ -269,8 +269,7 @@ _BOOK_RELEASES = """
 
 _CLOSE_HOLDS = """
     UPDATE accounts_credithold SET released = amount - captured, closed_at = coalesce(closed_at, statement_timestamp())
-     WHERE id = ANY(%s)
-"""
+     WHERE id = ANY(%s)"""
 
 _PAY_ACCOUNTS = """
     UPDATE accounts_account paid SET balance = paid.balance + given.amount
@@ -281,8 +280,7 @@ _BOOK_CAPTURES = """
     WITH booked AS (
         INSERT INTO accounts_creditentry
                (user_id, hold_id, kind, amount, balance_delta, held_delta, cause, note, created_at)
-        SELECT held.user_id, held.id, 'capture', given.amount, 0, -given.amount, given.cause, '',
-               statement_timestamp()
+        SELECT held.user_id, held.id, 'capture', given.amount, 0, -given.amount, given.cause, '', statement_timestamp()
           FROM json_to_recordset(%s) AS given (hold_id bigint, amount numeric, cause text)
           JOIN accounts_credithold held ON held.id = given.hold_id
             ON CONFLICT (kind, cause) DO NOTHING

@@ -22,7 +22,7 @@ from console.words_of_people import CUSTOM, PRESETS
 from console.words_of_rules import sentences_of
 from telephony import speech
 from telephony.media import recording_path
-from telephony.models import Audio, Channel
+from telephony.models import Channel
 from telephony.numbering import Operator
 
 register = template.Library()
@@ -93,6 +93,12 @@ def file_size(size: int) -> str:
 
 
 @register.simple_tag
+def recording(name: str) -> str:
+    """Return the address of a recording on this server."""
+    return recording_path(name)
+
+
+@register.simple_tag
 def icon(name: str) -> SafeString:
     """Show one of the pictures of `console.icons`."""
     picture = (
@@ -150,12 +156,6 @@ def run_choice(run: Run) -> str:
 def rules_in_words(run: Run) -> list[tuple[Any, str]]:
     """Return the titles and sentences of the rules of reaching people that a run has frozen."""
     return sentences_of(run.rules)
-
-
-@register.simple_tag
-def recording(audio: Audio) -> str:
-    """Return the address of a recording on this server."""
-    return recording_path(audio.name)
 
 
 @register.simple_tag

@@ -79,6 +79,7 @@ CARRIERS = {path.stem for path in (ROOT / "telephony" / "carriers").glob("[a-z]*
 MAY_NAME_ONE = {
     "telephony/admin/pages.py",
     "telephony/api/sandbox.py",
+    "telephony/api/sandbox_schema.py",
     "telephony/models/__init__.py",
     "telephony/models/sandbox.py",
     "telephony/models/smpp.py",

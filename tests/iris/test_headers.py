@@ -14,6 +14,7 @@ from django.apps import apps
 from django.contrib import admin
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
+from django.urls import reverse
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
@@ -134,7 +135,7 @@ def test_the_inbox_complies_with_its_policy_and_can_play_and_be_cleared(client: 
         "form-action",
     }
     page = client.get("/sandbox/").content.decode()
-    assert 'id="empty" data-messages="/sandbox/messages"' in page
+    assert f'id="empty" data-messages="{reverse("sandbox-messages")}"' in page
     script = client.get("/static/telephony/sandbox_inbox.js").getvalue()
     assert b'getElementById("empty")' in script
     assert b"dataset.messages" in script
