@@ -60,6 +60,7 @@ check: $(VENV)/dev.stamp $(VENV)/docs.stamp
 	$(BIN)/lint-imports
 	IRIS_HOME=$(VENV)/check $(BIN)/python manage.py makemigrations --check --dry-run
 	IRIS_HOME=$(VENV)/check DJANGO_SETTINGS_MODULE=tests.lint_settings $(BIN)/python manage.py lintmigrations
+	IRIS_HOME=$(VENV)/check $(BIN)/python manage.py migrate --verbosity 0
 	IRIS_HOME=$(VENV)/check IRIS_PUBLIC_URL=https://iris.example.com IRIS_HSTS_SECONDS=3600 \
 		IRIS_SANDBOX_INBOX=off IRIS_CARRIERS_FILE=tests/carriers.toml IRIS_SMTP_URL=smtp://mail.example.com \
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
